@@ -1,0 +1,60 @@
+"""Every error a person may see: one line that says what, where, and the remedy."""
+
+from __future__ import annotations
+
+
+class AssistantError(Exception):
+    """A fault that can be told to a user in one line. Its text is that line.
+
+    The command line prints it and leaves with `exit_code`; the screen shows it.
+    """
+
+    exit_code = 1
+
+
+class InvalidQuestion(AssistantError):
+    """The question is empty or too long to read."""
+
+    exit_code = 2
+
+
+class InvalidUsage(AssistantError):
+    """A command was given something that cannot be what was meant."""
+
+    exit_code = 2
+
+
+class InvalidKnowledge(AssistantError):
+    """A knowledge record does not say what its schema needs; the text names file and line."""
+
+
+class InvalidSettings(AssistantError):
+    """config.toml, or an environment variable, holds something unusable."""
+
+
+class UnreadableSource(AssistantError):
+    """One source file cannot be read; the others can."""
+
+
+class IndexMissing(AssistantError):
+    """There is no passage index yet; the text names the command that builds it."""
+
+
+class IndexDamaged(AssistantError):
+    """An index is there but cannot be trusted: half written, altered, or made by another embedder."""
+
+
+class IndexBusy(AssistantError):
+    """Another process is writing the index."""
+
+
+class EmbedderMissing(AssistantError):
+    """The embedder's files are not there, or the library it needs is not installed."""
+
+
+class TrainingFailed(AssistantError):
+    """A training run cannot start, or does not learn."""
+
+
+class MissingExtra(AssistantError):
+    """An optional dependency is needed; the text names the extra that brings it."""

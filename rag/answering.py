@@ -1,0 +1,125 @@
+"""From a question to a cited answer, or an abstention: evidence first, then the writer, then the check of every sentence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+from knowledge.records import Language
+from knowledge.red_flags import RedFlag
+from knowledge.replies import Abstention, AnswerSentence, Citation, CitedAnswer, RankedDepartment
+from rag.passages import Passage, RetrievedPassage
+from rag.retriever import HybridSearch, PassageFilter
+from rag.writers import DraftSentence, Evidence, Writer
+
+EVIDENCE_MIN_SCORE = 0.30  # below this a passage is not about the question; see RESULTS.md
+GUIDE_MIN_SCORE = 0.36
+NAMED_DEPARTMENT_BONUS = 0.05
+PER_SOURCE = 2
+
+_ABSTAINS = {
+    "zh": "资料里没有足够的依据回答这个问题，我不能凭空说。请把这个问题留给{department}的医生，或者在导诊台当面问护士。",
+    "en": "The documents at hand do not say enough to answer this, and I will not guess. Please ask a doctor in {department}, or the nurse at the desk.",
+}
+_FLAG_SECTION = {"zh": "危险信号", "en": "Red flag"}
+_DANGER_LABELS = {"zh": frozenset({"120", "急诊", "当天"}), "en": frozenset({"120", "emergency", "today"})}
+
+
+def emergency_advice(flags: Sequence[RedFlag], language: Language) -> CitedAnswer:
+    """The red flags' own advice, most urgent first, each sentence cited to its record."""
+    citations, sentences = [], []
+    for number, flag in enumerate(flags[:3], 1):
+        advice = flag.advice.in_language(language)
+        citations.append(
+            Citation(str(number), flag.name.in_language(language), _FLAG_SECTION[language], None, f"red_flags/{flag.id}", language, advice)
+        )
+        sentences.append(AnswerSentence(advice, str(number)))
+    return CitedAnswer(tuple(sentences), tuple(citations))
+
+
+def answer_from_passages(
+    question: str, search: HybridSearch, writer: Writer, departments: Sequence[RankedDepartment], language: Language, k: int
+) -> CitedAnswer | Abstention:
+    """What the passages say to the question, every sentence cited; an abstention where they say too little."""
+    passages = find_evidence(question, search, departments, language, k)
+    if not passages:
+        return abstention(departments, language)
+    evidence = Evidence(
+        question=question,
+        language=language,
+        weights=search.index.lexical.weights(question),
+        passages=tuple(passages),
+        guide=_best_guide(passages, search),
+        danger_labels=_DANGER_LABELS[language],
+    )
+    return cited(writer.write(evidence), [*[found.passage for found in passages], *evidence.guide]) or abstention(departments, language)
+
+
+def find_evidence(
+    question: str, search: HybridSearch, departments: Sequence[RankedDepartment], language: Language, k: int
+) -> list[RetrievedPassage]:
+    """At most k passages relevant enough to speak from: in the reply's language, else in the other; at most two a source."""
+    for chosen in (language, "en" if language == "zh" else "zh"):
+        found = search.search(question, 4 * k, PassageFilter(language=chosen), EVIDENCE_MIN_SCORE)
+        if found:
+            return _few_a_source(_preferring(found, departments), k)
+    return []
+
+
+def _preferring(found: Sequence[RetrievedPassage], departments: Sequence[RankedDepartment]) -> list[RetrievedPassage]:
+    """Hospital documents and passages of the leading departments move up a little."""
+    leading = {entry.department.id for entry in departments[:2]}
+
+    def key(passage: RetrievedPassage) -> float:
+        preferred = passage.passage.kind == "document" or bool(leading.intersection(passage.passage.departments))
+        return passage.score + (NAMED_DEPARTMENT_BONUS if preferred else 0.0)
+
+    return sorted(found, key=key, reverse=True)
+
+
+def _few_a_source(found: Sequence[RetrievedPassage], k: int) -> list[RetrievedPassage]:
+    taken: defaultdict[str, int] = defaultdict(int)
+    few = []
+    for passage in found:
+        source = passage.passage.source_id
+        if taken[source] < PER_SOURCE:
+            taken[source] += 1
+            few.append(passage)
+    return few[:k]
+
+
+def _best_guide(passages: Sequence[RetrievedPassage], search: HybridSearch) -> tuple[Passage, ...]:
+    """Every passage of the guide the evidence points to, if it points to one clearly."""
+    scores: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for found in passages:
+        if found.passage.kind == "guide":
+            key = (found.passage.source_id, found.passage.language)
+            scores[key] = max(scores[key], found.score)
+    if not scores:
+        return ()
+    source_id, language = max(scores, key=lambda key: scores[key])
+    if scores[source_id, language] < GUIDE_MIN_SCORE:
+        return ()
+    rows = search.index.rows_where(lambda passage: (passage.source_id, passage.language) == (source_id, language))
+    return tuple(search.index.passages[row] for row in rows)
+
+
+def cited(draft: Sequence[DraftSentence], allowed: Collection[Passage]) -> CitedAnswer | None:
+    """The draft with a citation for each sentence; a sentence that does not stand in its passage, word for word, is dropped."""
+    citations: dict[str, Citation] = {}
+    sentences = []
+    known = {passage.passage_id for passage in allowed}
+    for sentence in draft:
+        passage = sentence.passage
+        if passage.passage_id not in known or sentence.text not in passage.text:
+            continue
+        key = str(len(citations) + 1)
+        citations[key] = Citation(key, passage.title, passage.section, passage.page, passage.source_id, passage.language, sentence.text)
+        sentences.append(AnswerSentence(sentence.text, key))
+    return CitedAnswer(tuple(sentences), tuple(citations.values())) if sentences else None
+
+
+def abstention(departments: Sequence[RankedDepartment], language: Language) -> Abstention:
+    """Says that the evidence is too thin, and whom to ask."""
+    name = departments[0].department.name.in_language(language) if departments else ("全科医学科" if language == "zh" else "general practice")
+    return Abstention(_ABSTAINS[language].format(department=name))

@@ -1,0 +1,82 @@
+"""Where state lives, and the settings in config.toml there."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import platformdirs
+
+from knowledge.errors import InvalidSettings
+
+HOME_VARIABLE = "DAOZHEN_HOME"
+SETTINGS_FILE = "config.toml"
+
+
+def quiet_libraries() -> None:
+    """Nothing said here leaves the machine: tracing, usage statistics and hub look-ups are off unless set on purpose."""
+    for name, value in {
+        "LANGSMITH_TRACING": "false",
+        "LANGCHAIN_TRACING_V2": "false",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+        "TOKENIZERS_PARALLELISM": "false",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def home_dir() -> Path:
+    """The folder of index, settings and learned routing: $DAOZHEN_HOME, else the platform's user data folder."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_path("daozhen", appauthor=False))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """config.toml. hospital_dir: a folder with a hospital's own departments and red flags; embedder: a model folder."""
+
+    home: Path
+    embedder: str = ""
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    allow_download: bool = False
+    hospital_dir: str = ""
+    passages_per_answer: int = 6
+    min_score: float = 0.0
+
+    @property
+    def index_dir(self) -> Path:
+        return self.home / "index"
+
+    @property
+    def hospital_path(self) -> Path | None:
+        """hospital_dir, or `hospital/` in the home folder where there is one."""
+        if self.hospital_dir:
+            return Path(self.hospital_dir).expanduser()
+        default = self.home / "hospital"
+        return default if default.is_dir() else None
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """The settings of a home folder; defaults where config.toml is silent. Raises InvalidSettings naming file and key."""
+    home = home or home_dir()
+    path = home / SETTINGS_FILE
+    if not path.is_file():
+        return Settings(home)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise InvalidSettings(f"{path}: not readable TOML ({fault}); mend or remove it") from None
+    known = {field.name: field for field in fields(Settings) if field.name != "home"}
+    for key, value in values.items():
+        if key not in known:
+            raise InvalidSettings(f"{path}: unknown setting {key!r}; known: {', '.join(known)}")
+        expected = type(known[key].default)
+        if not isinstance(value, expected) and not (expected is float and isinstance(value, int)):
+            raise InvalidSettings(f"{path}: {key} is {value!r}; it needs a {expected.__name__}")
+    return Settings(home, **values)

@@ -1,0 +1,250 @@
+"""Text → unit vectors. The default runs a shipped folder through ONNX Runtime; torch is never imported for it.
+
+A model folder made by `daozhen train finetune/configs/embedder.toml` holds `embedder.json`, `model.onnx`,
+`model.safetensors` (the weights the graph reads) and `tokenizer.json`. Any other sentence-transformers model
+can take its place as a setting: `load_embedder("path")`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+
+from knowledge.errors import EmbedderMissing, MissingExtra
+
+DEFAULT_FOLDER = Path(__file__).resolve().parent / "models" / "embedder"
+SETTINGS_FILE, GRAPH_FILE, WEIGHTS_FILE, TOKENIZER_FILE = (
+    "embedder.json",
+    "model.onnx",
+    "model.safetensors",
+    "tokenizer.json",
+)
+MODEL_FILES = (SETTINGS_FILE, GRAPH_FILE, WEIGHTS_FILE, TOKENIZER_FILE)
+TOKENS_PER_BATCH = 16_384  # padding included; bounds the memory of one run whatever the passages' lengths
+REMEDY = "reinstall daozhen, or run `daozhen train finetune/configs/embedder.toml --data DIR`"
+NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot"]  # other runtimes' copies of the same weights
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into rows whose dot product is their cosine, in [-1, 1]."""
+
+    name: str
+    dimension: int
+    fingerprint: str  # changes whenever the same text could get another vector
+
+    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, dimension) float32 rows of unit length; a row of zeros where a text holds no token."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        """As encode_passages, for what a person asks."""
+        ...
+
+
+@dataclass(frozen=True)
+class OnnxEmbedder:
+    """A daozhen model folder run by ONNX Runtime: queries on one thread, passages on all cores.
+
+    The graph maps input_ids and attention_mask, both (n, tokens) int64, to sentence_embedding (n, dimension).
+    """
+
+    folder: Path
+    name: str
+    dimension: int
+    max_tokens: int  # what lies beyond is not read
+    fingerprint: str
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    tokenizer: Any = field(repr=False, default=None)
+
+    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encode([self.passage_prefix + text for text in texts], self._passage_session)
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encode([self.query_prefix + text for text in texts], self._query_session)
+
+    @cached_property
+    def _query_session(self) -> Any:
+        return open_graph(self.folder, threads=1)
+
+    @cached_property
+    def _passage_session(self) -> Any:
+        return open_graph(self.folder, threads=0)
+
+    def _encode(self, texts: list[str], session: Any) -> np.ndarray:
+        rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        token_ids = [encoding.ids[: self.max_tokens] for encoding in self.tokenizer.encode_batch_fast(texts)]
+        for batch in batches_by_length([len(ids) for ids in token_ids]):
+            width = max(len(token_ids[row]) for row in batch)
+            if width == 0:
+                continue
+            input_ids = np.zeros((len(batch), width), dtype=np.int64)
+            attention_mask = np.zeros_like(input_ids)
+            for line, row in enumerate(batch):
+                input_ids[line, : len(token_ids[row])] = token_ids[row]
+                attention_mask[line, : len(token_ids[row])] = 1
+            rows[batch] = session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})[0]
+        return rows
+
+
+@dataclass(frozen=True)
+class SentenceTransformersEmbedder:
+    """Any other sentence-transformers model; needs the extra `models`."""
+
+    model: Any = field(repr=False)
+    name: str
+    dimension: int
+    fingerprint: str
+    query_prefix: str = ""
+    passage_prefix: str = ""
+
+    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encode([self.passage_prefix + text for text in texts])
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encode([self.query_prefix + text for text in texts])
+
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        rows = self.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+        return np.nan_to_num(np.asarray(rows, dtype=np.float32))
+
+
+class EmbedderAdapter(Embeddings):
+    """An Embedder where LangChain expects its `Embeddings`."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder = embedder
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return self.embedder.encode_passages(texts).tolist()
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embedder.encode_queries([text])[0].tolist()
+
+
+def load_embedder(
+    model: Path | str | None = None,
+    *,
+    query_prefix: str | None = None,
+    passage_prefix: str | None = None,
+    allow_download: bool = False,
+) -> Embedder:
+    """The shipped embedder, the one in that folder, or (allow_download) the Hugging Face model of that id.
+
+    The prefixes are put before every text, as E5 and BGE want; None leaves those the folder names, if any.
+    Raises EmbedderMissing, or MissingExtra where sentence-transformers is needed and not installed.
+    """
+    folder = Path(model) if model is not None else DEFAULT_FOLDER
+    if not folder.is_dir():
+        if not allow_download:
+            hint = REMEDY if model is None else "give a model folder, or allow downloads to fetch it from Hugging Face"
+            raise EmbedderMissing(f"{folder}: no embedder there; {hint}")
+        return _open_with_sentence_transformers(_download(str(model)), str(model), query_prefix, passage_prefix)
+    if any((folder / file).exists() for file in (SETTINGS_FILE, GRAPH_FILE)):
+        return _open_daozhen_folder(folder, query_prefix, passage_prefix)
+    if any((folder / file).exists() for file in ("modules.json", "config.json")):
+        return _open_with_sentence_transformers(folder, folder.name, query_prefix, passage_prefix)
+    raise EmbedderMissing(f"{folder}: neither {SETTINGS_FILE} nor a sentence-transformers model there; {REMEDY}")
+
+
+def _open_daozhen_folder(folder: Path, query_prefix: str | None, passage_prefix: str | None) -> OnnxEmbedder:
+    from tokenizers import Tokenizer
+
+    absent = [file for file in MODEL_FILES if not (folder / file).is_file()]
+    if absent:
+        raise EmbedderMissing(f"{folder}: {', '.join(absent)} missing; {REMEDY}")
+    try:
+        settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+        prefixes = (
+            settings.get("query_prefix", "") if query_prefix is None else query_prefix,
+            settings.get("passage_prefix", "") if passage_prefix is None else passage_prefix,
+        )
+        embedder = OnnxEmbedder(
+            folder=folder,
+            name=str(settings["name"]),
+            dimension=int(settings["dimension"]),
+            max_tokens=int(settings["max_tokens"]),
+            fingerprint=fingerprint_of((folder / file for file in MODEL_FILES), prefixes),
+            query_prefix=prefixes[0],
+            passage_prefix=prefixes[1],
+            tokenizer=Tokenizer.from_file(str(folder / TOKENIZER_FILE)),
+        )
+        embedder.encode_queries(["一 a"])
+    except Exception as fault:  # noqa: BLE001  tokenizers raises bare Exception, ONNX Runtime its own family
+        line = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
+        raise EmbedderMissing(f"{folder}: the embedder cannot be opened ({line}); {REMEDY}") from None
+    return embedder
+
+
+def _open_with_sentence_transformers(
+    folder: Path, name: str, query_prefix: str | None, passage_prefix: str | None
+) -> SentenceTransformersEmbedder:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise MissingExtra(f"{name}: needs sentence-transformers; pip install 'daozhen[models]'") from None
+    try:
+        model = SentenceTransformer(str(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError) as fault:
+        raise EmbedderMissing(f"{folder}: not a usable sentence-transformers model ({fault}); give another") from None
+    dimension = model.get_embedding_dimension()
+    if dimension is None:
+        dimension = len(model.encode("a"))
+    prefixes = (query_prefix or "", passage_prefix or "")
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".md", ".lock"))
+    return SentenceTransformersEmbedder(model, name, dimension, fingerprint_of(files, prefixes), *prefixes)
+
+
+def _download(model_id: str) -> Path:
+    """Where the Hugging Face cache keeps that model, fetched now if it is not there."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise MissingExtra(f"{model_id}: needs sentence-transformers; pip install 'daozhen[models]'") from None
+    try:
+        return Path(snapshot_download(model_id, ignore_patterns=NOT_NEEDED))
+    except (OSError, ValueError) as fault:
+        line = (str(fault) or type(fault).__name__).splitlines()[0]
+        raise EmbedderMissing(f"{model_id}: cannot be downloaded ({line}); give a model folder instead") from None
+
+
+def open_graph(folder: Path, threads: int) -> Any:
+    """An ONNX Runtime session on that many threads; 0 means one per core."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(folder / GRAPH_FILE), options, providers=["CPUExecutionProvider"])
+
+
+def batches_by_length(lengths: Sequence[int]) -> list[list[int]]:
+    """Row numbers grouped so that neighbours in length share a batch of at most TOKENS_PER_BATCH padded tokens."""
+    batches: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
+        if batches and (len(batches[-1]) + 1) * lengths[row] <= TOKENS_PER_BATCH:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+    return batches
+
+
+def fingerprint_of(files: Iterable[Path], settings: Iterable[str] = ()) -> str:
+    """16 hex digits over the files' names and bytes, and over settings that change the vectors."""
+    digest = hashlib.sha256()
+    for path in sorted(files, key=lambda path: path.name):
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    for text in settings:
+        digest.update(hashlib.sha256(text.encode()).digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,116 @@
+"""Hybrid retrieval: dense and BM25 ranks fused, one documented score, as a LangChain retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict
+
+from rag.embedder import Embedder
+from rag.lexical import share_covered, tokens_of
+from rag.passage_index import PassageIndex
+from rag.passages import Passage, RetrievedPassage
+
+CANDIDATES = 60  # taken from either ranking before they are fused
+FUSION_CONSTANT = 10  # reciprocal rank fusion: 1 / (constant + rank); 10 did best with this embedder's family
+DENSE_WEIGHT = 0.7  # the static embedder ranks below BM25 alone
+
+
+@dataclass(frozen=True)
+class PassageFilter:
+    """Which passages may be found; None leaves a side open. Applied before the search, never after."""
+
+    language: str | None = None
+    departments: frozenset[str] | None = None
+    source_ids: frozenset[str] | None = None
+
+    def admits(self, passage: Passage) -> bool:
+        return (
+            (self.language is None or passage.language == self.language)
+            and (self.departments is None or bool(self.departments.intersection(passage.departments)))
+            and (self.source_ids is None or passage.source_id in self.source_ids)
+        )
+
+
+class HybridSearch:
+    """Finds passages for a question in an open index."""
+
+    def __init__(self, index: PassageIndex, embedder: Embedder) -> None:
+        self.index = index
+        self.embedder = embedder
+        self._rows: dict[PassageFilter, np.ndarray] = {}
+
+    def search(self, question: str, k: int, only: PassageFilter = PassageFilter(), min_score: float = 0.0) -> list[RetrievedPassage]:
+        """The k passages that fit the question best, best first; those below min_score are left out."""
+        rows = self._rows_for(only)
+        if not rows.size:
+            return []
+        query = self.embedder.encode_queries([question])[0]
+        dense = [row for row, _ in self.index.nearest(query, min(CANDIDATES, rows.size), rows if only != PassageFilter() else None)]
+        lexical_scores = self.index.lexical.scores(question)[rows]
+        best = np.argsort(-lexical_scores, kind="stable")[:CANDIDATES]
+        lexical = [int(rows[place]) for place in best if lexical_scores[place] > 0]
+        fused = fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])
+        weights = self.index.lexical.weights(question)
+        found = (RetrievedPassage(self.index.passages[row], self._relevance(query, weights, row)) for row in fused[: max(2 * k, k + 10)])
+        return [passage for passage in found if passage.score >= min_score][:k]
+
+    def _relevance(self, query: np.ndarray, weights: dict[str, float], row: int) -> float:
+        covered = share_covered(weights, tokens_of(self.index.passages[row].embedded_text()))
+        return round((max(0.0, self.index.cosine(query, row)) + covered) / 2, 4)
+
+    def _rows_for(self, only: PassageFilter) -> np.ndarray:
+        if only not in self._rows:
+            self._rows[only] = self.index.rows_where(only.admits)
+        return self._rows[only]
+
+
+def fuse_ranks(rankings: Sequence[tuple[Sequence[int], float]]) -> list[int]:
+    """Weighted reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009): rows, best first."""
+    scores: dict[int, float] = {}
+    for rows, weight in rankings:
+        for rank, row in enumerate(rows, 1):
+            scores[row] = scores.get(row, 0.0) + weight / (FUSION_CONSTANT + rank)
+    return sorted(scores, key=lambda row: -scores[row])
+
+
+class PassageRetriever(BaseRetriever):
+    """The retriever LangChain sees: `Document`s with title, section, page, source_id, language and score."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    search: HybridSearch
+    k: int = 5
+    only: PassageFilter = PassageFilter()
+    min_score: float = 0.0
+
+    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
+        return [as_document(found) for found in self.search.search(query, self.k, self.only, self.min_score)]
+
+
+def as_document(found: RetrievedPassage) -> Document:
+    """A retrieved passage in LangChain's form."""
+    passage = found.passage
+    return Document(
+        id=passage.passage_id,
+        page_content=passage.text,
+        metadata={
+            "title": passage.title,
+            "section": passage.section,
+            "page": passage.page,
+            "source_id": passage.source_id,
+            "language": passage.language,
+            "departments": list(passage.departments),
+            "score": found.score,
+        },
+    )
+
+
+def filter_for(language: str | None, departments: Collection[str] | None) -> PassageFilter:
+    """A filter from the plain values a caller has."""
+    return PassageFilter(language, frozenset(departments) if departments is not None else None)

@@ -1,0 +1,169 @@
+"""Which department: the patient's words against the complaints, conditions and names of every department."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from knowledge.departments import Department
+from knowledge.records import Language
+from rag.embedder import Embedder
+from rag.lexical import LexicalIndex
+from rag.patient import Patient
+from rag.wording import normalise
+
+PHRASES, VECTORS = "phrases.json", "vectors.npy"
+NEAREST = 3  # phrases of a department whose cosines are averaged
+CHILD_MAX_AGE = 17
+MIN_NAMED_CHARS = 2  # a condition's name shorter than this is no evidence when met in a text
+
+
+@dataclass(frozen=True)
+class RoutingWeights:
+    """Weights of the evidence for a department, in log-odds per unit; chosen on real questions (see RESULTS.md).
+
+    best_phrase: BM25 of the nearest phrase, as a share of the question's own weight; all_words: the same over everything
+    the department says; nearest: mean cosine of its nearest phrases; named: one of its conditions or names stands in the text.
+    unlikely_child: for a children's department when nobody young is spoken of; pregnancy: for obstetrics when pregnant.
+    """
+
+    best_phrase: float = 6.0
+    all_words: float = 5.0
+    nearest: float = 6.0
+    named: float = 1.6
+    unlikely_child: float = -3.0
+    pregnancy: float = 1.5
+
+
+@dataclass(frozen=True)
+class RoutingPhrase:
+    """A phrase that speaks for a department. is_name: a condition or a name, not a whole complaint."""
+
+    department_id: str
+    text: str
+    is_name: bool
+
+
+@dataclass(frozen=True)
+class DepartmentScore:
+    """log_odds: evidence for the department, comparable within one question; phrase: the nearest of its phrases."""
+
+    department_id: str
+    log_odds: float
+    phrase: str
+
+
+class RoutingIndex:
+    """Every department's phrases, ready to be compared with a question."""
+
+    def __init__(self, phrases: Sequence[RoutingPhrase], vectors: np.ndarray, words: LexicalIndex, documents: LexicalIndex) -> None:
+        self.phrases = tuple(phrases)
+        self._vectors = vectors  # (phrases, dimension) float32, unit rows
+        self._words, self._documents = words, documents
+        self.department_ids = tuple(dict.fromkeys(phrase.department_id for phrase in phrases))
+        places = {department_id: [] for department_id in self.department_ids}  # type: dict[str, list[int]]
+        for place, phrase in enumerate(phrases):
+            places[phrase.department_id].append(place)
+        self._places = {department_id: np.array(found) for department_id, found in places.items()}
+        self._names = [(normalise(phrase.text), phrase.department_id) for phrase in phrases if phrase.is_name]
+
+    @classmethod
+    def build(cls, departments: Mapping[str, Department], embedder: Embedder) -> RoutingIndex:
+        """From the department records; departments one is only referred to take no part."""
+        phrases = [phrase for department in departments.values() if not department.referral_only for phrase in phrases_of(department)]
+        vectors = embedder.encode_passages([phrase.text for phrase in phrases])
+        documents: dict[str, list[str]] = {}
+        for phrase in phrases:
+            documents.setdefault(phrase.department_id, []).append(phrase.text)
+        words = LexicalIndex.build([phrase.text for phrase in phrases])
+        return cls(phrases, vectors, words, LexicalIndex.build(["\n".join(texts) for texts in documents.values()]))
+
+    def save(self, folder: Path) -> None:
+        """Arrays and JSON, no pickle."""
+        for name, index in (("words", self._words), ("documents", self._documents)):
+            (folder / name).mkdir(parents=True)
+            index.save(folder / name)
+        np.save(folder / VECTORS, self._vectors.astype(np.float16), allow_pickle=False)
+        rows = [[phrase.department_id, phrase.text, phrase.is_name] for phrase in self.phrases]
+        (folder / PHRASES).write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> RoutingIndex:
+        rows = json.loads((folder / PHRASES).read_text(encoding="utf-8"))
+        vectors = np.load(folder / VECTORS, allow_pickle=False).astype(np.float32)
+        return cls([RoutingPhrase(*row) for row in rows], vectors, LexicalIndex.load(folder / "words"), LexicalIndex.load(folder / "documents"))
+
+    def scores(self, text: str, query: np.ndarray, weights: RoutingWeights = RoutingWeights()) -> list[DepartmentScore]:
+        """Every department's evidence in a text. query: the text's (dimension,) unit vector."""
+        evidence = self.evidence(text, query)
+        log_odds = evidence.matrix @ np.array([weights.best_phrase, weights.all_words, weights.nearest, weights.named])
+        return [
+            DepartmentScore(department_id, float(value), self.phrases[place].text)
+            for department_id, value, place in zip(self.department_ids, log_odds, evidence.nearest_phrases, strict=True)
+        ]
+
+    def evidence(self, text: str, query: np.ndarray) -> RoutingEvidence:
+        """The four measures of RoutingWeights for every department."""
+        total = sum(self._words.weights(text).values()) or 1.0
+        by_words = self._words.scores(text) / total
+        by_document = self._documents.scores(text) / total
+        by_vector = self._vectors @ query
+        named = self._named_in(normalise(text))
+        rows, nearest = [], []
+        for number, department_id in enumerate(self.department_ids):
+            places = self._places[department_id]
+            cosines = by_vector[places]
+            top = np.partition(cosines, -min(NEAREST, len(cosines)))[-NEAREST:]
+            rows.append([by_words[places].max(), by_document[number], top.mean(), named.get(department_id, 0.0)])
+            nearest.append(int(places[np.argmax(by_words[places] + cosines)]))
+        return RoutingEvidence(np.array(rows), tuple(nearest))
+
+    def _named_in(self, plain: str) -> dict[str, float]:
+        """Departments one of whose names or conditions stands in the text; a longer name counts more, up to 1.5."""
+        found: dict[str, float] = {}
+        for name, department_id in self._names:
+            if len(name) >= MIN_NAMED_CHARS and name in plain and (not name.isascii() or f" {name} " in f" {plain} "):
+                length = len(name) / (3 if not name.isascii() else 10)
+                found[department_id] = max(found.get(department_id, 0.0), min(1.5, 0.5 + 0.5 * length))
+        return found
+
+
+@dataclass(frozen=True)
+class RoutingEvidence:
+    """matrix: (departments, 4) best_phrase, all_words, nearest, named; nearest_phrases: a phrase number for each department."""
+
+    matrix: np.ndarray
+    nearest_phrases: tuple[int, ...]
+
+
+def phrases_of(department: Department) -> list[RoutingPhrase]:
+    """Everything that speaks for a department, in both languages."""
+    names = dict.fromkeys((*department.all_names(), *department.treats.both()))
+    complaints = dict.fromkeys(department.complaints.both())
+    return [RoutingPhrase(department.id, text, True) for text in names] + [RoutingPhrase(department.id, text, False) for text in complaints]
+
+
+def admitted(department: Department, patient: Patient) -> bool:
+    """Whether the patient may be sent there at all."""
+    return not department.referral_only and department.patients.admits(patient.likely_age_years, patient.sex, patient.pregnant)
+
+
+def patient_log_odds(department: Department, patient: Patient, weights: RoutingWeights = RoutingWeights()) -> float:
+    """What age and pregnancy say for or against a department, beside the words."""
+    limits = department.patients
+    for_children = limits.max_age_years is not None and limits.max_age_years <= CHILD_MAX_AGE
+    value = 0.0
+    if for_children and patient.likely_age_years is None:
+        value += weights.unlikely_child
+    if patient.pregnant and department.id == "obstetrics":
+        value += weights.pregnancy
+    return value
+
+
+def why(phrase: str, language: Language) -> str:
+    """The reason shown with a department: which of its usual complaints is nearest."""
+    return f"与该科常见的情况相近：{phrase}" if language == "zh" else f"Close to what is seen there: {phrase}"

@@ -1,0 +1,202 @@
+"""What the words around a sign do to it: denial, condition, suspicion, past, somebody else's illness.
+
+Each rule is a table of cues. A cue governs a sign when only fillers, list marks and other signs
+stand between the two.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_CLAUSE_END = "，。；！？,;!?\n"
+_SENTENCE_END = "。；！？;!?\n"
+_TURN = re.compile(r"但是|但|不过|可是|却|只是|就是|然而|而是|反而|后来|结果|现在|\bbut\b|\bhowever\b|\bthough\b|\bexcept\b|\byet\b|\bonly\b|\bjust\b|\bnow\b")
+
+_DENIAL = re.compile(
+    r"(?P<zh>没有|没得|没|無|无|未|不|否认|并无|从没|从未|毫无|不伴|不伴有|未见|不存在|排除|冇|唔|莫得)"
+    r"|(?P<en>\b(?:no|not|without|never|deny|denies|denied|denying|nor|neither|none|negative for|free of|free from|absence of|no longer)\b)"
+)
+_DENIAL_FILLERS_ZH = re.compile(
+    r"有|出现|感到|感觉|感|觉得|觉|任何|明显的?|什么|过|再|太|很|特别|发生|伴有|伴|合并|的|症状|一点|那种|其他|其它|继续|发现|见|到|突然|剧烈|"
+    r"严重|又|也|都|会|是|出|啥|任何的|怎么|显著|大|发|患|得|啊|呢|自觉|主观|上述|以上|这些|这种|情况|现象|之类|等"
+)
+_DENIAL_FILLERS_EN = re.compile(
+    r"\b(?:any|a|an|the|much|of|sign|signs|have|has|having|had|got|get|getting|feel|feels|feeling|felt|been|experience|experienced|experiencing|"
+    r"really|my|his|her|their|some|other|real|obvious|significant|single|bit|new|kind|symptom|symptoms|like|as|to|it|is|be|there|currently|also|"
+    r"he|she|they|i|you|we|notice|noticed|noticing|seen|seeing|with|yet|severe|actual|associated|either|in|at|all)\b"
+)
+_LIST_MARKS = re.compile(r"[、/和及与或跟]|或者|以及|还是|,|\band\b|\bor\b|\bnor\b|\s|[()（）\"'“”]")
+_ENGLISH_LIST = re.compile(r"\bor\b|\bnor\b")
+_DENIAL_DENIED = re.compile(r"(?:不是|并非|不能说|难免|不得|是否|\bwhether or|\bif|\bor)\s*$")
+_NEVER_LIKE_THIS = re.compile(r"^[^.。！!?？\n]{0,30}\b(?:like this|this bad|so bad|as bad|this severe|before in my life|like it)\b")
+_DENIED_AFTER = re.compile(
+    r"^(?:的?(?:症状|情况|感觉|现象))?(?:倒|倒是|都|也|是|现在|目前)*[:：?？]?\s*"
+    r"(?:没有|没|无|否|没出现|未出现|\(-\)|阴性|\bno\b|\bnone\b|\bdenied\b)(?:的|了|啊|过|呢)?\s*(?=[，。；！？,;.!?\n]|$)"
+)
+
+_CONDITIONAL = re.compile(
+    r"(?:如果|假如|要是|万一|假设|若是|若|一旦|倘若|以防|预防|防止|避免|\bif\b|\bin case(?: of)?\b|\bwhat if\b|\bprevent(?:ing)?\b|\bavoid(?:ing)?\b|\bshould i ever\b)"
+)
+_CONDITIONAL_FILLERS = re.compile(
+    r"我|他|她|它|你|孩子|宝宝|老人|以后|将来|今后|再|又|出现|发生|突然|真的|有|是|会|得|了|的话|自己|"
+    r"\b(?:i|he|she|they|we|you|my|ever|have|has|had|get|gets|got|develop|develops|a|an|the|of|were to|start|starts|having|getting|another|it|is|there|suddenly|happens|to|any|experience)\b"
+)
+_GENERAL_QUESTION = re.compile(
+    r"什么是|是什么病|的?(?:症状|表现|病因|区别|预防|分类|定义|危害|并发症|后遗症|征兆|前兆|知识)(?:有|都有)?(?:哪些|是什么|有什么|什么)|的?(?:原因)(?:有|都有)(?:哪些|什么)|如何预防|怎么预防|怎样预防|的科普|"
+    r"有什么区别|\bwhat (?:is|are) (?:the )?(?:symptoms?|signs?|causes?|definition|risk factors)|\bhow (?:do i|to|can i|can we|can you) prevent|\bdifference between|\bmeaning of|\bwhat does .* mean|\btell me about\b"
+)
+_PERSONAL = re.compile(
+    r"我|他|她|孩子|宝宝|宝贝|妈|爸|奶奶|爷爷|外婆|外公|姥|老公|老婆|丈夫|妻子|儿子|女儿|患者|病人|朋友|同事|邻居|今天|昨天|昨晚|刚才|刚刚|现在|目前|小时|分钟|天了|"
+    r"\b(?:i|my|me|he|she|his|her|we|our|patient|today|yesterday|now|since|hours?|minutes?|just|son|daughter|mom|dad|baby)\b"
+)
+_SUSPICION = re.compile(
+    r"(?:会不会是?|是不是|是否|会是|可能是|怀疑是?|怕是?|担心是?|害怕是?|像是?|以为是?|不会是|疑似|恐怕是?|算不算|吓死|有没有可能是?|"
+    r"\bcould (?:it|this|that) be\b|\bis (?:it|this|that)\b|\bmight be\b|\bmaybe\b|\bcould be\b|\bworried\b|\bafraid\b|\bscared\b|\bfear(?:ing)?\b|\brule out\b|\brisk of\b|\blike\b|\bam i having\b|\bpossible\b)"
+)
+_SUSPICION_FILLERS = re.compile(
+    r"得了?|有|是|了|的|出现|发生|自己|我|他|她|又|"
+    r"\b(?:it|is|i|am|that|about|of|a|an|the|having|have|has|may|might|could|be|getting|get|this|my|he|she|being|another|just|had|some|kind)\b"
+)
+_RELATIVES = re.compile(
+    r"家族史|家族病史|家族里|家族中|家族有|家里(?:人|老人|长辈)?有|遗传史|父母(?:都)?有|祖上|"
+    r"(?:父亲|母亲|爸爸?|妈妈?|爷爷|奶奶|外公|外婆|姥姥|姥爷|哥哥|姐姐|叔叔|舅舅)(?:都|也|以前|之前|曾经)?(?:有|得过|患过?|死于|因|就是)|"
+    r"\bfamily history\b|\bruns in (?:my|the|our) family\b|\b(?:both )?(?:my )?parents (?:have|had|both)\b|"
+    r"\b(?:my )?(?:father|mother|mom|dad|brother|sister|uncle|aunt|grandpa|grandma|cousin)s? (?:has|had|have|died (?:of|from)|passed away from|also had)\b|"
+    r"同事|邻居|同学|新闻|电视|电影|小说|网上说|抖音|\bneighbor|\bcoworker|\bcolleague|\bon tv\b|\bread about\b|\bmovie\b"
+)
+_PAST = re.compile(
+    r"去年|前年|大前年|以前|曾经|曾|从前|过去(?!的?[0-9]+(?:分|小时|天))|小时候|年轻(?:的)?时候?|早年|既往|病史|往年|几年前|多年前|\d+(?:\.\d+)?(?:多|几|来)?(?:年|个月)(?:多)?(?:以)?前|上个月|上次住院|"
+    r"\byears? ago\b|\bmonths? ago\b|\blast year\b|\bused to (?:have|get|be)\b|\bin the past\b|\bhistory of\b|\bhx of\b|\bpreviously\b|\bas a (?:child|kid|teenager)\b|"
+    r"\bwhen i was (?:a |young|little|\d)|\bback in (?:19|20)\d\d\b|\bin (?:19|20)\d\d\b|\bin my (?:twenties|thirties|forties|youth)\b|\bonce had\b"
+)
+_PAST_AFTER = re.compile(r"^(?:过|史|病史|后遗症|康复|术后|\s*(?:\d+|several|many|a few|two|three|five|ten|some) (?:years|months) ago|\s*years ago|\s*last year|\s*in (?:19|20)\d\d|\s*as a (?:child|kid))")
+_STILL = re.compile(
+    r"现在|又|今天|今早|今晚|刚|还在|还是|一直|至今|到现在|复发|再次|最近|这几天|目前|开始|起|反复|昨|"
+    r"\bnow\b|\bagain\b|\btoday\b|\bstill\b|\bever since\b|\bsince\b|\bthis (?:morning|evening|week|time)\b|\bstarted\b|\bjust\b|\bkeeps?\b|\btonight\b|\byesterday\b|\bcurrently\b|\brecently\b"
+)
+
+
+def clause_of(text: str, start: int, end: int) -> tuple[int, int]:
+    """The clause around a span: up to the nearest comma or sentence mark on either side."""
+    return _bounds(text, start, end, _CLAUSE_END)
+
+
+def sentence_of(text: str, start: int, end: int) -> tuple[int, int]:
+    """The sentence around a span."""
+    return _bounds(text, start, end, _SENTENCE_END)
+
+
+def _bounds(text: str, start: int, end: int, marks: str) -> tuple[int, int]:
+    left = start
+    while left > 0 and not _ends_here(text, left - 1, marks):
+        left -= 1
+    right = end
+    while right < len(text) and not _ends_here(text, right, marks):
+        right += 1
+    return left, right
+
+
+def _ends_here(text: str, at: int, marks: str) -> bool:
+    if text[at] == ".":
+        return at + 1 == len(text) or text[at + 1] in " \n"
+    return text[at] in marks
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A sign's span with its clause and sentence; `covered` are the spans of all signs found in the text."""
+
+    text: str
+    start: int
+    end: int
+    clause: tuple[int, int]
+    sentence: tuple[int, int]
+    covered: list[tuple[int, int]]
+
+    def is_denied(self) -> bool:
+        """没有/no before it, or "…：没有" after it."""
+        after = self.text[self.end : self.sentence[1] + 1]
+        if _DENIED_AFTER.match(after):
+            return True
+        for cue in _DENIAL.finditer(self.text, self.sentence[0], self.start):
+            if self._is_part_of_a_sign(cue.start(), cue.end()):
+                continue
+            if cue["en"] and not self._english_denial_reaches(cue):
+                continue
+            if cue["zh"] and not self._chinese_denial_reaches(cue):
+                continue
+            return True
+        return False
+
+    def _chinese_denial_reaches(self, cue: re.Match[str]) -> bool:
+        between = self.text[cue.end() : self.start]
+        if cue.start() < self.clause[0] or _TURN.search(between):
+            return False
+        before = self.text[self.clause[0] : cue.start()]
+        asks_either_way = bool(before) and before[-1] == self.text[cue.start() + 1 : cue.start() + 2]  # 有没有, 是不是
+        if asks_either_way or _DENIAL_DENIED.search(before):
+            return False
+        items = re.split("[、/]", between)
+        if len(items) > 1 and all(len(item) <= 7 for item in items) and not re.search(r"[吃喝睡去走来就才]", between):
+            return True
+        return self._only_fillers(cue.end(), _DENIAL_FILLERS_ZH)
+
+    def _english_denial_reaches(self, cue: re.Match[str]) -> bool:
+        between = self.text[cue.end() : self.start]
+        if _TURN.search(between) or re.search(r"[.]\s", between):
+            return False
+        if _DENIAL_DENIED.search(self.text[self.sentence[0] : cue.start()]):
+            return False
+        if cue[0] == "never" and _NEVER_LIKE_THIS.match(self.text[self.end : self.sentence[1] + 1]):
+            return False
+        if "," in between or re.search(r"\band\b", between):
+            joined = between + self.text[self.end : self.end + 40]
+            if not _ENGLISH_LIST.search(joined):
+                return False
+            items = re.split(r",|\bor\b|\bnor\b|\band\b", between)
+            return all(len(item.split()) <= 4 for item in items) and not re.search(r"\b(?:is|are|was|i|he|she|feel|feels|since|started)\b", " ".join(items[1:]))
+        if _ENGLISH_LIST.search(between):
+            items = _ENGLISH_LIST.split(_DENIAL_FILLERS_EN.sub(" ", between))
+            return all(len(item.split()) <= 3 for item in items)
+        return self._only_fillers(cue.end(), _DENIAL_FILLERS_EN)
+
+    def is_conditional(self) -> bool:
+        """"如果出现胸痛", "if I get chest pain": not said to be there."""
+        return self._governed_by(_CONDITIONAL, _CONDITIONAL_FILLERS)
+
+    def is_general_question(self) -> bool:
+        """A question about an illness in general, in a text that speaks of nobody."""
+        return bool(_GENERAL_QUESTION.search(self.text, *self.sentence)) and not _PERSONAL.search(self.text)
+
+    def is_suspected(self) -> bool:
+        """"会不会是心梗", "worried it's a stroke": a name for a fear, not a finding."""
+        return self._governed_by(_SUSPICION, _SUSPICION_FILLERS)
+
+    def is_of_relatives(self) -> bool:
+        """Family history, or an illness heard of."""
+        return bool(_RELATIVES.search(self.text, self.clause[0], self.start)) or bool(
+            re.match(r"(?:家族史|的家族史|\s*runs in|\s*in (?:my|the|our) family)", self.text[self.end :])
+        )
+
+    def is_past(self) -> bool:
+        """"去年心梗过", "had a stroke in 2019": over, and not said to be back."""
+        clause = self.text[self.clause[0] : self.clause[1]]
+        if _STILL.search(clause):
+            return False
+        return bool(_PAST.search(self.text, self.clause[0], self.start)) or bool(_PAST_AFTER.match(self.text[self.end :]))
+
+    def _governed_by(self, cues: re.Pattern[str], fillers: re.Pattern[str]) -> bool:
+        return any(self._only_fillers(cue.end(), fillers) for cue in cues.finditer(self.text, self.clause[0], self.start))
+
+    def _only_fillers(self, since: int, fillers: re.Pattern[str]) -> bool:
+        """Whether nothing but fillers, list marks and other signs stands between a cue's end and the sign."""
+        between = list(self.text[since : self.start])
+        for start, end in self.covered:
+            if since <= start and end <= self.start:
+                between[start - since : end - since] = " " * (end - start)
+        rest = fillers.sub("", _LIST_MARKS.sub(" ", fillers.sub("", "".join(between))))
+        return not rest.strip()
+
+    def _is_part_of_a_sign(self, start: int, end: int) -> bool:
+        return any(other_start <= start and end <= other_end for other_start, other_end in self.covered)

@@ -1,0 +1,144 @@
+"""How urgent, and where to: red flags first, then the ranking of departments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from knowledge.departments import EMERGENCY_ID, Department
+from knowledge.hospital import Hospital
+from knowledge.records import Language
+from knowledge.replies import RankedDepartment, Reason, TriageDecision
+from knowledge.self_care import SelfCare
+from knowledge.urgency import UrgencyLevel
+from rag.durations import HOURS_PER_UNIT
+from rag.red_flag_matcher import Findings, RaisedFlag
+from rag.routing import DepartmentScore, admitted, patient_log_odds, why
+
+MAX_DEPARTMENTS = 5
+UNCLEAR_LOG_ODDS = 0.9  # below this nothing in the words speaks for any department
+GENERAL_ID = "general_practice"
+SOFTMAX_SCALE = 1.0
+SELF_CARE_MIN_AGE, SELF_CARE_MAX_AGE = 5, 70
+FLAG_LOG_ODDS = 4.0  # what a raised flag of level III or IV adds to the clinic it names first
+NOT_AT_HOME = ("pregnant", "postpartum", "immunosuppressed", "dialysis", "anticoagulant", "diabetic", "heart_disease", "post_operative")
+
+_TEXT = {
+    "unclear": {"zh": "还看不出是哪一科的问题，先由全科医生判断", "en": "Not clear yet which department; a general doctor decides first"},
+    "emergency": {"zh": "危险信号：先到急诊，其他以后再说", "en": "Warning sign: the emergency department first, everything else later"},
+    "no_flag": {"zh": "目前说到的情况里没有发现危险信号", "en": "Nothing said so far is a warning sign"},
+    "unclear_level": {"zh": "说得还不够清楚，不能判断为可以在家观察", "en": "Too little is known to say that staying at home is safe"},
+    "flag_department": {"zh": "因为：{name}", "en": "Because of: {name}"},
+}
+
+
+@dataclass(frozen=True)
+class TriageContext:
+    """What a decision is made with, beside the patient's words."""
+
+    departments: Mapping[str, Department]
+    hospital: Hospital
+    self_care: Sequence[SelfCare]
+
+
+def decide_triage(
+    findings: Findings, scores: Sequence[DepartmentScore], so_far: UrgencyLevel, context: TriageContext, language: Language
+) -> TriageDecision:
+    """Urgency from red flags (never below `so_far`), and the departments ranked.
+
+    scores: evidence per department from the words, answers to questions included.
+    """
+    minor = _self_care(findings, context.self_care)
+    floor = UrgencyLevel.HOME if minor and so_far is UrgencyLevel.HOME else UrgencyLevel.IV
+    urgency = max([floor, so_far, *(raised.flag.level for raised in findings.raised)])
+    departments = _ranked(findings, scores, urgency, context, language)
+    return TriageDecision(
+        urgency=urgency,
+        reasons=_reasons(findings, urgency, minor, departments, language),
+        red_flags=tuple(raised.flag for raised in findings.raised),
+        departments=departments,
+    )
+
+
+def _ranked(
+    findings: Findings, scores: Sequence[DepartmentScore], urgency: UrgencyLevel, context: TriageContext, language: Language
+) -> tuple[RankedDepartment, ...]:
+    log_odds: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    for score in scores:
+        department = context.departments[score.department_id]
+        if department.id == EMERGENCY_ID or not admitted(department, findings.patient):
+            continue
+        log_odds[department.id] = score.log_odds + patient_log_odds(department, findings.patient)
+        reasons[department.id] = why(score.phrase, language)
+    for raised in findings.raised:
+        _count_flag(raised, log_odds, reasons, language)
+    if max(log_odds.values(), default=0.0) < UNCLEAR_LOG_ODDS:
+        log_odds[GENERAL_ID] = UNCLEAR_LOG_ODDS + 1
+        reasons[GENERAL_ID] = _TEXT["unclear"][language]
+    shares = softmax(log_odds)
+    ranking = sorted(shares, key=lambda department_id: -shares[department_id])
+    ranked = [_at_hospital(department_id, shares[department_id], reasons[department_id], context) for department_id in ranking]
+    ranked = list({entry.department.id: entry for entry in reversed(ranked)}.values())[::-1][:MAX_DEPARTMENTS]
+    if urgency >= UrgencyLevel.II:
+        emergency = _at_hospital(EMERGENCY_ID, 1.0, _TEXT["emergency"][language], context)
+        return (emergency, *ranked[: MAX_DEPARTMENTS - 1])
+    return tuple(ranked)
+
+
+def _count_flag(raised: RaisedFlag, log_odds: dict[str, float], reasons: dict[str, str], language: Language) -> None:
+    """A flag of level III or IV that names a clinic speaks for that clinic."""
+    for place, department_id in enumerate(raised.flag.departments):
+        if department_id in log_odds:
+            log_odds[department_id] += FLAG_LOG_ODDS / (place + 1)
+            reasons[department_id] = _TEXT["flag_department"][language].format(name=raised.flag.name.in_language(language))
+
+
+def _at_hospital(department_id: str, share: float, reason: str, context: TriageContext) -> RankedDepartment:
+    department = context.departments[context.hospital.destination(department_id)]
+    return RankedDepartment(context.hospital.renamed(department), round(share, 4), reason)
+
+
+def softmax(log_odds: Mapping[str, float]) -> dict[str, float]:
+    """Shares of belief that sum to 1."""
+    highest = max(log_odds.values())
+    weights = {key: math.exp((value - highest) * SOFTMAX_SCALE) for key, value in log_odds.items()}
+    total = sum(weights.values())
+    return {key: weight / total for key, weight in weights.items()}
+
+
+def _self_care(findings: Findings, records: Sequence[SelfCare]) -> SelfCare | None:
+    """The minor complaint that is all a patient speaks of, if it may be watched at home."""
+    age = findings.patient.likely_age_years
+    affirmed = {sign_id for sign_id in findings.affirmed if "." not in sign_id}
+    if findings.raised or findings.vitals or findings.patient.pregnant or affirmed.intersection(NOT_AT_HOME):
+        return None
+    if age is not None and not SELF_CARE_MIN_AGE <= age <= SELF_CARE_MAX_AGE:
+        return None
+    longest = max((duration.hours for duration in findings.durations), default=0.0)
+    for record in records:
+        if affirmed.intersection(record.signs) and affirmed <= {*record.signs, *record.also_fine}:
+            return record if longest <= record.max_days * HOURS_PER_UNIT["days"] else None
+    return None
+
+
+def _reasons(
+    findings: Findings, urgency: UrgencyLevel, minor: SelfCare | None, departments: Sequence[RankedDepartment], language: Language
+) -> tuple[Reason, ...]:
+    reasons = [_flag_reason(raised, language) for raised in findings.raised]
+    reasons += [Reason(f"{vital.words}：{vital.doubt}" if language == "zh" else f"{vital.words}: {vital.doubt}") for vital in findings.vitals if vital.doubt]
+    if reasons:
+        return tuple(reasons)
+    if urgency is UrgencyLevel.HOME and minor is not None:
+        return (Reason(minor.watch_for.in_language(language)),)
+    unclear = departments and departments[0].why == _TEXT["unclear"][language]
+    return (Reason(_TEXT["unclear_level" if unclear else "no_flag"][language]),)
+
+
+def _flag_reason(raised: RaisedFlag, language: Language) -> Reason:
+    name = raised.flag.name.in_language(language)
+    if not raised.words:
+        return Reason(name, raised.flag.id)
+    words = ("、" if language == "zh" else ", ").join(raised.words)
+    return Reason(f"{name}（您说的：{words}）" if language == "zh" else f"{name} (you said: {words})", raised.flag.id)

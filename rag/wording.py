@@ -1,0 +1,71 @@
+"""One spelling for everything a patient may type: the form in which phrases are looked for.
+
+Traditional characters become simplified, full-width half-width, British English American,
+contractions are written out, numerals before a unit become digits, common typing mistakes are mended.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+
+import opencc
+
+from knowledge.spellings import load_spellings
+
+_CJK = r"\u3400-\u9fff"
+_SPACE_BETWEEN_CJK = re.compile(rf"(?<=[{_CJK}])[ \t]+(?=[{_CJK}])")
+_ZERO_WIDTH = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+_SPACES = re.compile(r"[ \t\u3000]+")
+
+_DIGIT = {**{character: value for value, character in enumerate("零一二三四五六七八九")}, "〇": 0, "两": 2, "俩": 2}
+_UNIT = {"十": 10, "百": 100, "千": 1000}
+_MEASURE = (
+    "个多月|个半月|个月|个星期|个礼拜|个钟头|个小时|个半小时|个多小时|周岁|岁|周|星期|礼拜|天|日龄|日|小时|钟头|分钟|分|秒|年|"
+    "度|摄氏度|次|下|毫米汞柱|厘米|斤|公斤|片|粒|颗|瓶|口|杯|胎|孕"
+)
+_NUMERAL = re.compile(rf"(?<![一二三四五六七八九十百千第])([零〇一二两俩三四五六七八九十百千]+)(?=(?:来|几|多)?(?:{_MEASURE}))")
+_DEGREES_AND = re.compile(r"(\d{2})度([0-9零一二三四五六七八九])(?!\d)")
+_HALF = re.compile(r"(\d+)(个半|岁半|年半|天半)")
+_HALF_UNIT = {"个半": "个", "岁半": "岁", "年半": "年", "天半": "天"}
+
+
+@cache
+def _to_simplified() -> opencc.OpenCC:
+    return opencc.OpenCC("t2s")
+
+
+def normalise(text: str) -> str:
+    """The text as phrases are matched against it. Sentence marks stay, so clauses can still be told apart."""
+    text = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", text)).lower()
+    text = _to_simplified().convert(text).replace("’", "'").replace("‘", "'").replace("`", "'")
+    text = _SPACES.sub(" ", _SPACE_BETWEEN_CJK.sub("", text))
+    spellings = load_spellings()
+    text = spellings.mend_english(text)
+    text = spellings.mend_chinese(text)
+    return digits_for_numerals(text)
+
+
+def digits_for_numerals(text: str) -> str:
+    """Chinese numerals that count something, as digits: 三十九度五 → 39.5度, 两岁半 → 2.5岁, 半小时 → 0.5小时."""
+    text = _NUMERAL.sub(lambda match: str(_number_of(match[1])), text)
+    text = _DEGREES_AND.sub(lambda match: f"{match[1]}.{_number_of(match[2]) if not match[2].isdigit() else match[2]}度", text)
+    text = _HALF.sub(lambda match: f"{match[1]}.5{_HALF_UNIT[match[2]]}", text)
+    return re.sub(r"半(?=个?(?:小时|钟头|天|年|月|岁))", "0.5", text)
+
+
+def _number_of(numeral: str) -> int:
+    """The value of a Chinese numeral below ten thousand; read digit by digit where no unit is in it."""
+    if not any(character in _UNIT for character in numeral):
+        if len(numeral) == 2 and not set(numeral) & set("零〇"):
+            return _DIGIT[numeral[1]]  # 三四天 is three or four days
+        return int("".join(str(_DIGIT[character]) for character in numeral))
+    total = pending = 0
+    for character in numeral:
+        if character in _UNIT:
+            total += (pending or 1) * _UNIT[character]
+            pending = 0
+        else:
+            pending = _DIGIT[character]
+    return total + pending

@@ -1,0 +1,95 @@
+"""Whether a mention affirms or denies: the wordings that decide it, in both languages."""
+
+from __future__ import annotations
+
+import pytest
+
+from knowledge.red_flags import load_signs
+from rag.mentions import SignPhrases, Status, find_mentions
+from rag.phrases import parse_phrase
+from rag.wording import normalise
+
+SIGNS = [
+    SignPhrases(sign.id, sign.kind, tuple(phrase for written in (*sign.zh, *sign.en) for phrase in parse_phrase(written)))
+    for sign in load_signs().values()
+]
+
+
+def statuses(text: str, sign_id: str) -> set[Status]:
+    return {mention.status for mention in find_mentions(normalise(text), SIGNS) if mention.sign_id == sign_id}
+
+
+AFFIRMED = [
+    ("胸口痛了半小时", "chest_pain"),
+    ("没有发烧但是胸痛", "chest_pain"),
+    ("没有发烧，胸痛得厉害", "chest_pain"),
+    ("没吃饭胸痛", "chest_pain"),
+    ("没事就胸痛", "chest_pain"),
+    ("无缘无故胸痛", "chest_pain"),
+    ("不是没有胸痛，是很痛", "chest_pain"),
+    ("胸痛没有缓解", "chest_pain"),
+    ("如果一走快路就胸痛", "chest_pain"),
+    ("有没有胸痛？有的，胸痛", "chest_pain"),
+    ("家里人说没事，可我胸痛", "chest_pain"),
+    ("胸口特別痛，喘不過氣", "chest_pain"),
+    ("胸口特別痛，喘不過氣", "breathless"),
+    ("不停地呕吐", "vomiting"),
+    ("not only chest pain", "chest_pain"),
+    ("I've never had chest pain like this", "chest_pain"),
+    ("no fever but my chest hurts", "chest_pain"),
+    ("I can't breathe", "severe_breathless"),
+    ("can't stop vomiting", "vomiting"),
+    ("my husband says it is nothing but I have chest pain", "chest_pain"),
+    ("不知道为什么晕倒了", "faint"),
+    ("chest pain, no relief with rest", "chest_pain"),
+    ("我没力气，胸痛", "chest_pain"),
+    ("去年开始经常胸痛", "chest_pain"),
+    ("以前也胸痛过，今天又胸痛", "chest_pain"),
+]
+DENIED = [
+    ("没有胸痛", "chest_pain"),
+    ("没有胸痛、胸闷和发烧", "chest_tightness"),
+    ("没有胸痛、胸闷和发烧", "fever"),
+    ("无发热及胸痛", "chest_pain"),
+    ("咳嗽三天，不发烧，没有胸痛", "fever"),
+    ("没有明显的胸痛", "chest_pain"),
+    ("否认胸痛", "chest_pain"),
+    ("胸痛：无", "chest_pain"),
+    ("胸痛倒是没有，就是咳嗽", "chest_pain"),
+    ("不发烧也没有呕吐", "vomiting"),
+    ("从来没有晕倒过", "faint"),
+    ("no chest pain", "chest_pain"),
+    ("no fever, cough, or chest pain", "chest_pain"),
+    ("I don't have any chest pain or shortness of breath", "breathless"),
+    ("denies chest pain", "chest_pain"),
+    ("without any chest pain", "chest_pain"),
+    ("no fever or vomiting", "vomiting"),
+    ("she has not vomited", "vomiting"),
+    ("chest pain: no", "chest_pain"),
+    ("唔係胸痛，冇发烧", "fever"),
+]
+NOT_NOW = [
+    ("如果出现胸痛怎么办", "chest_pain"),
+    ("万一晕倒怎么办", "faint"),
+    ("what if I get chest pain on the plane", "chest_pain"),
+    ("去年晕倒过一次", "faint"),
+    ("3年前抽搐过", "seizure"),
+    ("I had a seizure years ago as a child", "seizure"),
+    ("胸痛的原因有哪些", "chest_pain"),
+]
+
+
+@pytest.mark.parametrize(("text", "sign_id"), AFFIRMED)
+def test_a_sign_that_is_there_is_affirmed(text, sign_id):
+    assert Status.AFFIRMED in statuses(text, sign_id)
+
+
+@pytest.mark.parametrize(("text", "sign_id"), DENIED)
+def test_a_sign_that_is_denied_is_not_affirmed(text, sign_id):
+    assert statuses(text, sign_id) == {Status.DENIED}
+
+
+@pytest.mark.parametrize(("text", "sign_id"), NOT_NOW)
+def test_a_sign_that_is_not_now_or_not_said_to_be_there_is_not_affirmed(text, sign_id):
+    found = statuses(text, sign_id)
+    assert found and Status.AFFIRMED not in found

@@ -1,0 +1,81 @@
+"""The `daozhen` command. Each verb imports what it needs when it runs, so that --help is instant."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from knowledge.errors import AssistantError
+
+COMMANDS = {
+    "ask": ("ui.ask_command", "ask", "Ask one question; print urgency, departments and a cited answer."),
+    "chat": ("ui.chat_command", "chat", "Serve the triage chat in the browser."),
+    "index": ("ui.index_command", "index", "Build and look at the passage index."),
+    "knowledge": ("ui.knowledge_command", "knowledge", "Check and export departments, red flags and guides."),
+    "train": ("ui.train_command", "train", "Train what a config file describes."),
+}
+
+
+class LazyCommands(click.Group):
+    """Verbs looked up in COMMANDS, loaded when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="daozhen", prog_name="daozhen")
+def cli() -> None:
+    """daozhen (导诊): how urgent a complaint is, which department to go to, and what the guidance says, every statement cited.
+
+    Runs on this machine alone. Guidance, not a diagnosis.
+
+    \b
+    daozhen chat                              the triage chat at http://127.0.0.1:8501
+    daozhen ask "奶奶胸口疼，直冒冷汗"        one question, one answer
+    daozhen ask "I twisted my ankle" --json   the same for a program
+    daozhen index rebuild --source ~/guides   add your own documents
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Runs a command; every fault that a user can mend is one line on standard error."""
+    try:
+        return cli.main(args=arguments, standalone_mode=False) or 0
+    except AssistantError as fault:
+        return _tell(str(fault), fault.exit_code)
+    except click.ClickException as fault:
+        fault.show()
+        return fault.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _tell("stopped; nothing was changed", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+
+
+def _tell(line: str, exit_code: int) -> int:
+    click.echo(f"daozhen: {line}", err=True)
+    return exit_code
+
+
+def run() -> None:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

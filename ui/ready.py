@@ -1,0 +1,36 @@
+"""An assistant ready to be asked: a missing or outdated index is built first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rag.config import Settings, load_settings, quiet_libraries
+
+if TYPE_CHECKING:
+    from rag.assistant import Assistant
+
+
+def ready_assistant() -> Assistant:
+    """The assistant over the index; builds the index when there is none, or when the shipped knowledge has changed."""
+    quiet_libraries()
+    from rag.assistant import load_assistant
+
+    settings = load_settings()
+    ensure_index(settings)
+    return load_assistant(settings)
+
+
+def ensure_index(settings: Settings) -> None:
+    """Builds the index if there is none, or if it was built from other knowledge. An index of another embedder is left alone."""
+    from ingest.pipeline import index_state, indexed_source_dirs, rebuild_index
+    from rag.assistant import embedder_for
+    from ui.progress import progress_bar
+
+    state = index_state(settings.index_dir)
+    if state == "current":
+        return
+    click.echo(f"daozhen: {'building the index' if state == 'missing' else 'the knowledge has changed; building the index again'} …", err=True)
+    with progress_bar("index") as step:
+        rebuild_index(settings.index_dir, embedder_for(settings), indexed_source_dirs(settings.index_dir), step)
