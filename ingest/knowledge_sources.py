@@ -53,7 +53,13 @@ def _guide_documents(guide: Guide) -> Iterator[SourceDocument]:
             if section.language == language
             for part in _by_question(section.heading, section.text, language, _names(guide, section.key, language))
         ]
-        yield _document(f"guidelines/{guide.id}", guide.header.title.in_language(language), "guide", sections, guide.header.departments)
+        yield _document(
+            f"guidelines/{guide.id}",
+            guide.header.title.in_language(language),
+            "guide",
+            sections,
+            guide.header.departments,
+        )
 
 
 def _names(guide: Guide, key: str, language: Language) -> str:
@@ -74,17 +80,38 @@ def _department_documents(department: Department, departments: dict[str, Departm
         texts = {
             "about": department.about.in_language(language),
             "boundaries": "\n".join(_boundary_sentences(department, departments, language)),
-            **{name: _listed(getattr(department, name).in_language(language), language) for name in ("treats", "bring", "prepare", "first_tests")},
+            **{
+                name: _listed(getattr(department, name).in_language(language), language)
+                for name in ("treats", "bring", "prepare", "first_tests")
+            },
         }
-        sections = [SourceSection(text, _LABELS[name][language], language=language) for name, text in texts.items() if text]
-        yield _document(f"departments/{department.id}", department.name.in_language(language), "department", sections, (department.id,))
+        sections = [
+            SourceSection(text, _LABELS[name][language], language=language) for name, text in texts.items() if text
+        ]
+        yield _document(
+            f"departments/{department.id}",
+            department.name.in_language(language),
+            "department",
+            sections,
+            (department.id,),
+        )
 
 
-def _boundary_sentences(department: Department, departments: dict[str, Department], language: Language) -> Iterator[str]:
+def _boundary_sentences(
+    department: Department, departments: dict[str, Department], language: Language
+) -> Iterator[str]:
     for boundary in department.boundaries:
-        other = departments[boundary.belongs_to].name.in_language(language) if boundary.belongs_to in departments else boundary.belongs_to
+        other = (
+            departments[boundary.belongs_to].name.in_language(language)
+            if boundary.belongs_to in departments
+            else boundary.belongs_to
+        )
         complaint, decides = boundary.complaint.in_language(language), boundary.decides.in_language(language)
-        yield f"{complaint}：看{other}。{decides}" if language == "zh" else f"{complaint[:1].upper()}{complaint[1:]}: {other}. {decides}"
+        yield (
+            f"{complaint}：看{other}。{decides}"
+            if language == "zh"
+            else f"{complaint[:1].upper()}{complaint[1:]}: {other}. {decides}"
+        )
 
 
 def _listed(items: tuple[str, ...], language: Language) -> str:
@@ -93,6 +120,8 @@ def _listed(items: tuple[str, ...], language: Language) -> str:
     return "、".join(items) + "。" if language == "zh" else ", ".join(items) + "."
 
 
-def _document(source_id: str, title: str, kind: str, sections: list[SourceSection], departments: tuple[str, ...]) -> SourceDocument:
+def _document(
+    source_id: str, title: str, kind: str, sections: list[SourceSection], departments: tuple[str, ...]
+) -> SourceDocument:
     digest = hashlib.sha256("\n".join(section.text for section in sections).encode()).hexdigest()
     return SourceDocument(source_id, title, kind, digest, tuple(sections), departments)  # type: ignore[arg-type]

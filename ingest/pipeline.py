@@ -41,7 +41,9 @@ class RebuildReport:
     seconds: float
 
 
-def rebuild_index(index_dir: Path, embedder: Embedder, source_dirs: Sequence[Path], progress: Progress | None = None) -> RebuildReport:
+def rebuild_index(
+    index_dir: Path, embedder: Embedder, source_dirs: Sequence[Path], progress: Progress | None = None
+) -> RebuildReport:
     """Reads the shipped knowledge and every folder given, and makes the new generation the one that serves.
 
     Files that cannot be read are left out and reported; the index in use stays as it was until the last step.
@@ -64,7 +66,9 @@ def rebuild_index(index_dir: Path, embedder: Embedder, source_dirs: Sequence[Pat
             step("writing", 1, 1)
     except Timeout:
         raise IndexBusy(f"{index_dir}: another process is writing the index; wait until it is done") from None
-    return RebuildReport(manifest.generation, len(documents), len(passages), tuple(refused), round(time.monotonic() - begun, 2))
+    return RebuildReport(
+        manifest.generation, len(documents), len(passages), tuple(refused), round(time.monotonic() - begun, 2)
+    )
 
 
 def index_state(index_dir: Path) -> Literal["missing", "outdated", "current"]:
@@ -122,7 +126,9 @@ def _embedded(passages: Sequence[Passage], embedder: Embedder, step: Progress) -
     return np.ascontiguousarray(np.concatenate(parts), dtype=np.float32)
 
 
-def _manifest(embedder: Embedder, documents: Iterable[SourceDocument], passages: Sequence[Passage], folders: Iterable[Path]) -> Manifest:
+def _manifest(
+    embedder: Embedder, documents: Iterable[SourceDocument], passages: Sequence[Passage], folders: Iterable[Path]
+) -> Manifest:
     return Manifest(
         format_version=FORMAT_VERSION,
         generation=time.strftime("%Y%m%dT%H%M%S") + f"-{time.time_ns() % 1_000_000_000:09d}",

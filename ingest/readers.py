@@ -53,7 +53,16 @@ def read_pdf(path: Path) -> Iterator[SourceSection]:
             yield SourceSection(_joined_lines(page.extract_text()), page=number)
     except UnreadableSource:
         raise
-    except (PdfReadError, PyPdfError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
+    except (
+        PdfReadError,
+        PyPdfError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as fault:
         raise UnreadableSource(f"{path.name}: not a readable PDF ({type(fault).__name__}); export it again") from None
 
 
@@ -64,15 +73,23 @@ def read_source(path: Path, root: Path) -> SourceDocument:
     """The document in a file. source_id: its path below root, `/` between folders."""
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise UnreadableSource(f"{path.name}: no reader for {path.suffix or 'a file without ending'!r}; known: {', '.join(READERS)}")
+        raise UnreadableSource(
+            f"{path.name}: no reader for {path.suffix or 'a file without ending'!r}; known: {', '.join(READERS)}"
+        )
     try:
         sections = tuple(reader(path))
         digest = sha256_of(path)
     except OSError as fault:
-        raise UnreadableSource(f"{path.name}: cannot be read ({fault.strerror or fault}); check its permissions") from None
+        raise UnreadableSource(
+            f"{path.name}: cannot be read ({fault.strerror or fault}); check its permissions"
+        ) from None
     document = SourceDocument(path.relative_to(root).as_posix(), _title(path, sections), "document", digest, sections)
     if not document.has_text():
-        remedy = "it may be scanned pages; give a version with text" if path.suffix.lower() == ".pdf" else "put text in it or remove it"
+        remedy = (
+            "it may be scanned pages; give a version with text"
+            if path.suffix.lower() == ".pdf"
+            else "put text in it or remove it"
+        )
         raise UnreadableSource(f"{path.name}: holds no text; {remedy}")
     return document
 

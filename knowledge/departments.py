@@ -54,7 +54,9 @@ class PatientLimits(Record):
         too_young = age_years is not None and self.min_age_years is not None and age_years < self.min_age_years
         too_old = age_years is not None and self.max_age_years is not None and age_years >= self.max_age_years + 1
         wrong_sex = sex is not None and self.sex != "any" and sex != self.sex
-        wrong_state = (self.pregnancy == "only" and pregnant is False) or (self.pregnancy == "never" and pregnant is True)
+        wrong_state = (self.pregnancy == "only" and pregnant is False) or (
+            self.pregnancy == "never" and pregnant is True
+        )
         return not (too_young or too_old or wrong_sex or wrong_state)
 
 
@@ -74,7 +76,7 @@ class AnswerOption(Record):
 
     zh: str
     en: str
-    effect: dict[RecordId, int] = {}
+    effect: dict[RecordId, int] = Field(default_factory=dict)
 
 
 class FollowUpQuestion(Record):

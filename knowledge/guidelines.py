@@ -9,6 +9,7 @@ from pathlib import Path
 from knowledge.errors import InvalidKnowledge
 from knowledge.records import (
     KNOWLEDGE_DIR,
+    LANGUAGES,
     Bilingual,
     BilingualList,
     Language,
@@ -96,19 +97,27 @@ def read_guide(path: Path) -> Guide:
 
 
 def _sections(path: Path, text: str, start: int) -> list[GuideSection]:
-    keys = {heading: (key, language) for key, pair in SECTIONS.items() for heading, language in zip(pair, ("zh", "en"))}
+    keys = {
+        heading: (key, language)
+        for key, pair in SECTIONS.items()
+        for heading, language in zip(pair, LANGUAGES, strict=True)
+    }
     lines = text[start:].splitlines()
     offset = text[:start].count("\n")
     heads = [number for number, line in enumerate(lines) if line.startswith("## ")]
     sections = []
-    for number, following in zip(heads, [*heads[1:], len(lines)]):
+    for number, following in zip(heads, [*heads[1:], len(lines)], strict=True):
         heading = lines[number][3:].strip()
         if heading not in keys:
-            raise InvalidKnowledge(f"{path.name}:{offset + number + 1}: unknown heading {heading!r}; see knowledge/SCHEMA.md")
+            raise InvalidKnowledge(
+                f"{path.name}:{offset + number + 1}: unknown heading {heading!r}; see knowledge/SCHEMA.md"
+            )
         key, language = keys[heading]
         body = [line for line in lines[number + 1 : following] if not line.startswith("# ")]
         sections.append(
-            GuideSection(key=key, language=language, heading=heading, text="\n".join(body).strip(), line=offset + number + 2)
+            GuideSection(
+                key=key, language=language, heading=heading, text="\n".join(body).strip(), line=offset + number + 2
+            )
         )
     return sections
 

@@ -12,13 +12,27 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from pydantic import Field
+
 from knowledge.departments import Department
 from knowledge.errors import InvalidKnowledge
 from knowledge.records import Record, RecordId, Text, read_yaml, validated
-from knowledge.red_flags import RedFlag, Sign, load_red_flags, load_signs, red_flags_in, signs_in
+from knowledge.red_flags import Combination, RedFlag, Sign, load_red_flags, load_signs, red_flags_in, signs_in
 
 COLUMNS = ("id", "name_zh", "name_en", "available", "instead", "place", "hours")
-_YES = {"": True, "yes": True, "true": True, "1": True, "是": True, "有": True, "no": False, "false": False, "0": False, "否": False, "无": False}
+_YES = {
+    "": True,
+    "yes": True,
+    "true": True,
+    "1": True,
+    "是": True,
+    "有": True,
+    "no": False,
+    "false": False,
+    "0": False,
+    "否": False,
+    "无": False,
+}
 
 
 class HospitalDepartment(Record):
@@ -36,7 +50,7 @@ class HospitalDepartment(Record):
 class Hospital(Record):
     """A hospital's own list; departments it does not mention are taken to exist under our names."""
 
-    departments: dict[RecordId, HospitalDepartment] = {}
+    departments: dict[RecordId, HospitalDepartment] = Field(default_factory=dict)
 
     def destination(self, department_id: str) -> str:
         """Where a patient meant for that department goes here: itself, or what the hospital names instead."""
@@ -58,8 +72,15 @@ class Hospital(Record):
         line = self.departments.get(department.id)
         if line is None or not (line.name_zh or line.name_en):
             return department
-        name = department.name.model_copy(update={"zh": line.name_zh or department.name.zh, "en": line.name_en or department.name.en})
-        aliases = department.aliases.model_copy(update={"zh": (department.name.zh, *department.aliases.zh), "en": (department.name.en, *department.aliases.en)})
+        name = department.name.model_copy(
+            update={"zh": line.name_zh or department.name.zh, "en": line.name_en or department.name.en}
+        )
+        aliases = department.aliases.model_copy(
+            update={
+                "zh": (department.name.zh, *department.aliases.zh),
+                "en": (department.name.en, *department.aliases.en),
+            }
+        )
         return department.model_copy(update={"name": name, "aliases": aliases})
 
 
@@ -88,16 +109,24 @@ def with_hospital_flags(folder: Path | None) -> tuple[Mapping[str, RedFlag], Map
         return flags, signs
     for sign in signs_in(folder / "signs").values():
         ours = signs.get(sign.id)
-        signs[sign.id] = sign if ours is None else ours.model_copy(update={"zh": ours.zh + sign.zh, "en": ours.en + sign.en})
+        signs[sign.id] = (
+            sign if ours is None else ours.model_copy(update={"zh": ours.zh + sign.zh, "en": ours.en + sign.en})
+        )
     for flag in red_flags_in(folder / "red_flags", known_signs=signs).values():
         ours_flag = flags.get(flag.id)
         if ours_flag is not None and flag.level < ours_flag.level:
-            raise InvalidKnowledge(f"{folder / 'red_flags'}: {flag.id} is level {flag.level.label}, ours is {ours_flag.level.label}; a flag may be raised, never lowered")
-        flags[flag.id] = flag if ours_flag is None else ours_flag.model_copy(update={"level": flag.level, "when": ours_flag.when + _shared_only(flag)})
+            raise InvalidKnowledge(
+                f"{folder / 'red_flags'}: {flag.id} is level {flag.level.label}, ours is {ours_flag.level.label}; a flag may be raised, never lowered"
+            )
+        flags[flag.id] = (
+            flag
+            if ours_flag is None
+            else ours_flag.model_copy(update={"level": flag.level, "when": ours_flag.when + _shared_only(flag)})
+        )
     return flags, signs
 
 
-def _shared_only(flag: RedFlag) -> tuple[tuple, ...]:  # type: ignore[type-arg]
+def _shared_only(flag: RedFlag) -> tuple[Combination, ...]:
     """A raised flag's combinations that need no patterns of its own: they widen ours."""
     return tuple(line for line in flag.when if not any("this" in term.subjects for term in line))
 
@@ -122,13 +151,21 @@ def _typed(row: dict[str, str], path: Path, number: int) -> dict[str, object]:
     return {**{key: value for key, value in row.items() if value}, "available": _YES[written]}
 
 
-def _check_line(line: HospitalDepartment, path: Path, number: int, known: tuple[str, ...], lines: dict[str, HospitalDepartment]) -> None:
+def _check_line(
+    line: HospitalDepartment, path: Path, number: int, known: tuple[str, ...], lines: dict[str, HospitalDepartment]
+) -> None:
     for named in (line.id, line.instead):
         if named is not None and named not in known:
-            raise InvalidKnowledge(f"{path.name}:{number}: no department {named!r}; `daozhen knowledge check` lists ours")
+            raise InvalidKnowledge(
+                f"{path.name}:{number}: no department {named!r}; `daozhen knowledge check` lists ours"
+            )
     if line.id in lines:
         raise InvalidKnowledge(f"{path.name}:{number}: {line.id} stands twice; remove one")
     if line.id == "emergency" and not line.available and line.instead is None and not line.place:
-        raise InvalidKnowledge(f"{path.name}:{number}: no emergency department here; say in `place` where emergencies go")
+        raise InvalidKnowledge(
+            f"{path.name}:{number}: no emergency department here; say in `place` where emergencies go"
+        )
     if not line.available and line.instead is None and line.id != "emergency":
-        raise InvalidKnowledge(f"{path.name}:{number}: {line.id} is not available; say in `instead` which department takes its patients")
+        raise InvalidKnowledge(
+            f"{path.name}:{number}: {line.id} is not available; say in `instead` which department takes its patients"
+        )

@@ -26,7 +26,17 @@ from knowledge.urgency import UrgencyLevel
 
 OWN_PATTERNS = "this"
 SEXES = ("female", "male")
-VITALS = ("temperature", "spo2", "systolic", "diastolic", "heart_rate", "respiratory_rate", "glucose", "gcs", "pain_score")
+VITALS = (
+    "temperature",
+    "spo2",
+    "systolic",
+    "diastolic",
+    "heart_rate",
+    "respiratory_rate",
+    "glucose",
+    "gcs",
+    "pain_score",
+)
 YEARS_PER_UNIT = {"years": 1.0, "months": 1 / 12, "weeks": 1 / 52.18, "days": 1 / 365.25}
 HOURS_PER_UNIT = {"minutes": 1 / 60, "hours": 1.0, "days": 24.0, "weeks": 168.0, "months": 730.5, "years": 8766.0}
 
@@ -34,7 +44,9 @@ _NUMBER = r"(?P<number>\d+(?:\.\d+)?)"
 _COMPARISON = r"(?P<comparison><=|>=|<|>)"
 _AGE = re.compile(rf"age {_COMPARISON} {_NUMBER} (?P<unit>years|months|weeks|days)")
 _VITAL = re.compile(rf"(?P<subject>{'|'.join(VITALS)}) {_COMPARISON} {_NUMBER}")
-_LASTING = re.compile(rf"(?P<subject>[a-z][a-z0-9_]*) lasting {_COMPARISON} {_NUMBER} (?P<unit>minutes|hours|days|weeks|months|years)")
+_LASTING = re.compile(
+    rf"(?P<subject>[a-z][a-z0-9_]*) lasting {_COMPARISON} {_NUMBER} (?P<unit>minutes|hours|days|weeks|months|years)"
+)
 _SIGNS = re.compile(r"[a-z][a-z0-9_]*(?: \| [a-z][a-z0-9_]*)*")
 
 
@@ -77,10 +89,18 @@ class Term(Record):
             years = float(match["number"]) * YEARS_PER_UNIT[match["unit"]]
             return cls(kind="age", comparison=match["comparison"], limit=years, written=text)
         if match := _VITAL.fullmatch(text):
-            return cls(kind="vital", subjects=(match["subject"],), comparison=match["comparison"], limit=float(match["number"]), written=text)
+            return cls(
+                kind="vital",
+                subjects=(match["subject"],),
+                comparison=match["comparison"],
+                limit=float(match["number"]),
+                written=text,
+            )
         if match := _LASTING.fullmatch(text):
             hours = float(match["number"]) * HOURS_PER_UNIT[match["unit"]]
-            return cls(kind="lasting", subjects=(match["subject"],), comparison=match["comparison"], limit=hours, written=text)
+            return cls(
+                kind="lasting", subjects=(match["subject"],), comparison=match["comparison"], limit=hours, written=text
+            )
         if _SIGNS.fullmatch(text):
             return cls(kind="signs", subjects=tuple(text.split(" | ")), written=text)
         raise ValueError(
@@ -89,7 +109,9 @@ class Term(Record):
 
     def holds(self, value: float) -> bool:
         """Whether a measured value meets the comparison."""
-        return {"<": value < self.limit, "<=": value <= self.limit, ">": value > self.limit, ">=": value >= self.limit}[self.comparison]
+        return {"<": value < self.limit, "<=": value <= self.limit, ">": value > self.limit, ">=": value >= self.limit}[
+            self.comparison
+        ]
 
 
 R = TypeVar("R", "Sign", "RedFlag")
@@ -159,7 +181,9 @@ def red_flags_in(folder: Path, known_signs: Collection[str]) -> dict[str, RedFla
     flags = _by_id(RedFlag, folder)
     for flag in flags.values():
         if unknown := flag.sign_ids() - {*known_signs, OWN_PATTERNS}:
-            raise InvalidKnowledge(f"red flag {flag.id}: unknown sign {sorted(unknown)[0]!r}; add it to knowledge/signs or mend the name")
+            raise InvalidKnowledge(
+                f"red flag {flag.id}: unknown sign {sorted(unknown)[0]!r}; add it to knowledge/signs or mend the name"
+            )
     return flags
 
 

@@ -18,7 +18,7 @@ class UrgencyLevel(IntEnum):
     IV = 1
     III = 2
     II = 3
-    I = 4  # noqa: E741 - the level's own name
+    I = 4
 
     @property
     def label(self) -> str:

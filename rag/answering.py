@@ -31,14 +31,27 @@ def emergency_advice(flags: Sequence[RedFlag], language: Language) -> CitedAnswe
     for number, flag in enumerate(flags[:3], 1):
         advice = flag.advice.in_language(language)
         citations.append(
-            Citation(str(number), flag.name.in_language(language), _FLAG_SECTION[language], None, f"red_flags/{flag.id}", language, advice)
+            Citation(
+                str(number),
+                flag.name.in_language(language),
+                _FLAG_SECTION[language],
+                None,
+                f"red_flags/{flag.id}",
+                language,
+                advice,
+            )
         )
         sentences.append(AnswerSentence(advice, str(number)))
     return CitedAnswer(tuple(sentences), tuple(citations))
 
 
 def answer_from_passages(
-    question: str, search: HybridSearch, writer: Writer, departments: Sequence[RankedDepartment], language: Language, k: int
+    question: str,
+    search: HybridSearch,
+    writer: Writer,
+    departments: Sequence[RankedDepartment],
+    language: Language,
+    k: int,
 ) -> CitedAnswer | Abstention:
     """What the passages say to the question, every sentence cited; an abstention where they say too little."""
     passages = find_evidence(question, search, departments, language, k)
@@ -52,7 +65,9 @@ def answer_from_passages(
         guide=_best_guide(passages, search),
         danger_labels=_DANGER_LABELS[language],
     )
-    return cited(writer.write(evidence), [*[found.passage for found in passages], *evidence.guide]) or abstention(departments, language)
+    return cited(writer.write(evidence), [*[found.passage for found in passages], *evidence.guide]) or abstention(
+        departments, language
+    )
 
 
 def find_evidence(
@@ -114,12 +129,18 @@ def cited(draft: Sequence[DraftSentence], allowed: Collection[Passage]) -> Cited
         if passage.passage_id not in known or sentence.text not in passage.text:
             continue
         key = str(len(citations) + 1)
-        citations[key] = Citation(key, passage.title, passage.section, passage.page, passage.source_id, passage.language, sentence.text)
+        citations[key] = Citation(
+            key, passage.title, passage.section, passage.page, passage.source_id, passage.language, sentence.text
+        )
         sentences.append(AnswerSentence(sentence.text, key))
     return CitedAnswer(tuple(sentences), tuple(citations.values())) if sentences else None
 
 
 def abstention(departments: Sequence[RankedDepartment], language: Language) -> Abstention:
     """Says that the evidence is too thin, and whom to ask."""
-    name = departments[0].department.name.in_language(language) if departments else ("全科医学科" if language == "zh" else "general practice")
+    name = (
+        departments[0].department.name.in_language(language)
+        if departments
+        else ("全科医学科" if language == "zh" else "general practice")
+    )
     return Abstention(_ABSTAINS[language].format(department=name))

@@ -48,14 +48,18 @@ class Assistant:
     writer: Writer
     settings: Settings
 
-    def reply(self, text: str, conversation: Conversation | None = None, language: Language | None = None) -> AssistantReply:
+    def reply(
+        self, text: str, conversation: Conversation | None = None, language: Language | None = None
+    ) -> AssistantReply:
         """The whole reply to one message. Raises InvalidQuestion when it is empty or longer than 4,000 characters."""
         for part in self.stream(text, conversation, language):
             if isinstance(part, AssistantReply):
                 return part
         raise RuntimeError("a stream of parts always ends with the reply")
 
-    def stream(self, text: str, conversation: Conversation | None = None, language: Language | None = None) -> Iterator[ReplyPart]:
+    def stream(
+        self, text: str, conversation: Conversation | None = None, language: Language | None = None
+    ) -> Iterator[ReplyPart]:
         """The parts of the reply as they are ready: triage, answer, the question if any, and last the reply itself."""
         conversation = _with_turn(conversation or Conversation(), checked(text), language)
         spoken = conversation.language or "zh"
@@ -75,11 +79,15 @@ class Assistant:
         scores = self._scores(conversation)
         return decide_triage(findings, scores, conversation.urgency, self.context, language)
 
-    def _answer(self, conversation: Conversation, triage: TriageDecision, language: Language) -> CitedAnswer | Abstention:
+    def _answer(
+        self, conversation: Conversation, triage: TriageDecision, language: Language
+    ) -> CitedAnswer | Abstention:
         if triage.urgency >= UrgencyLevel.II and triage.red_flags:
             return emergency_advice(triage.red_flags, language)  # the red flags' own words, cited
         question = "\n".join(turn.text for turn in conversation.turns if turn.answers is None)
-        return answer_from_passages(question, self.search, self.writer, triage.departments, language, self.settings.passages_per_answer)
+        return answer_from_passages(
+            question, self.search, self.writer, triage.departments, language, self.settings.passages_per_answer
+        )
 
     def _scores(self, conversation: Conversation) -> list[DepartmentScore]:
         """Evidence for each department in the patient's words, moved by what was answered to closed questions."""
@@ -90,7 +98,10 @@ class Assistant:
             for department_id, effect in (option.effect if option else {}).items():
                 effects[department_id] = effects.get(department_id, 0.0) + effect
         query = self.search.embedder.encode_queries([words])[0]
-        return [replace(score, log_odds=score.log_odds + effects.get(score.department_id, 0.0)) for score in self.routing.scores(words, query)]
+        return [
+            replace(score, log_odds=score.log_odds + effects.get(score.department_id, 0.0))
+            for score in self.routing.scores(words, query)
+        ]
 
     def _said(self, conversation: Conversation) -> str:
         """Everything the patient has said; a "yes" says what its question asked."""
@@ -127,14 +138,18 @@ def open_search(settings: Settings) -> HybridSearch:
     embedder = embedder_for(settings)
     index = PassageIndex.open(settings.index_dir)
     if index.manifest.embedder_fingerprint != embedder.fingerprint:
-        raise IndexDamaged(f"{index.folder}: built by embedder {index.manifest.embedder!r}, the settings name {embedder.name!r}; {REBUILD}")
+        raise IndexDamaged(
+            f"{index.folder}: built by embedder {index.manifest.embedder!r}, the settings name {embedder.name!r}; {REBUILD}"
+        )
     return HybridSearch(index, embedder)
 
 
 def embedder_for(settings: Settings) -> Embedder:
     """The embedder the settings name; the shipped one by default."""
     return load_embedder(
-        Path(settings.embedder).expanduser() if settings.embedder and Path(settings.embedder).expanduser().exists() else settings.embedder or None,
+        Path(settings.embedder).expanduser()
+        if settings.embedder and Path(settings.embedder).expanduser().exists()
+        else settings.embedder or None,
         query_prefix=settings.query_prefix or None,
         passage_prefix=settings.passage_prefix or None,
         allow_download=settings.allow_download,
@@ -146,7 +161,9 @@ def checked(text: str) -> str:
     if not text.strip():
         raise InvalidQuestion("the question is empty; say in a sentence what is wrong")
     if len(text) > MAX_QUESTION_CHARS:
-        raise InvalidQuestion(f"the question has {len(text):,} characters; at most {MAX_QUESTION_CHARS:,}, so tell the main complaint first")
+        raise InvalidQuestion(
+            f"the question has {len(text):,} characters; at most {MAX_QUESTION_CHARS:,}, so tell the main complaint first"
+        )
     return text
 
 
@@ -155,8 +172,16 @@ def language_of(text: str) -> Language:
     return "zh" if any("\u3400" <= character <= "\u9fff" for character in text) else "en"
 
 
+def reply_language(text: str, conversation: Conversation) -> Language:
+    """The language a message is replied to in: its own; a tapped option keeps the conversation's."""
+    return conversation.language if conversation.language and _is_tapped(text, conversation) else language_of(text)
+
+
+def _is_tapped(text: str, conversation: Conversation) -> bool:
+    return conversation.pending is not None and text.strip() in conversation.pending.options
+
+
 def _with_turn(conversation: Conversation, text: str, language: Language | None) -> Conversation:
-    pending = conversation.pending
-    answers = pending if pending and text.strip() in pending.options else None
-    spoken = language or (conversation.language if answers else None) or language_of(text)
+    answers = conversation.pending if _is_tapped(text, conversation) else None
+    spoken = language or reply_language(text, conversation)
     return replace(conversation, turns=(*conversation.turns, Turn(text, answers)), language=spoken, pending=None)

@@ -20,9 +20,17 @@ _WORD_NUMBERS = {
     "ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "half an": 0.5, "a couple of": 2, "couple of": 2,
     "several": 3, "a few": 3, "few": 3, "好几": 3, "几": 3,
 }  # fmt: skip
-_NUMBER = r"(\d+(?:\.\d+)?|好几|几|" + "|".join(rf"\b{word}\b" for word in sorted(_WORD_NUMBERS, key=len, reverse=True) if word.isascii()) + ")"
-_MEASURE = re.compile(rf"{_NUMBER}\s*(?:来|几|多|or (?:so|more|two|three)|to \d+|-\s*\d+)?\s*(?:{'|'.join(f'(?P<{unit}>{pattern})' for pattern, unit in _UNITS)})(?!ly)")
-_NOT_LASTING = re.compile(r"^\s*(?:以?前|之前|后|以后|大|old|ago|内|pregnant|postpartum|个?月大|龄|的?(?:宝宝|婴儿|孩子|娃)|of age|\bearlier\b)")
+_NUMBER = (
+    r"(\d+(?:\.\d+)?|好几|几|"
+    + "|".join(rf"\b{word}\b" for word in sorted(_WORD_NUMBERS, key=len, reverse=True) if word.isascii())
+    + ")"
+)
+_MEASURE = re.compile(
+    rf"{_NUMBER}\s*(?:来|几|多|or (?:so|more|two|three)|to \d+|-\s*\d+)?\s*(?:{'|'.join(f'(?P<{unit}>{pattern})' for pattern, unit in _UNITS)})(?!ly)"
+)
+_NOT_LASTING = re.compile(
+    r"^\s*(?:以?前|之前|后|以后|大|old|ago|内|pregnant|postpartum|个?月大|龄|的?(?:宝宝|婴儿|孩子|娃)|of age|\bearlier\b)"
+)
 _AGO_SINCE = re.compile(r"^\s*(?:以?前|之前|ago|earlier)(?:就|便)?(?:\s*开始|起|.{0,4}开始)?")
 _PREGNANCY_BEFORE = re.compile(r"(?:怀孕|孕|孕期|停经|产后|术后|pregnant|postpartum)\s*(?:了|已经|有|快)?\s*$")
 

@@ -37,12 +37,19 @@ NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot"]  # other runt
 class Embedder(Protocol):
     """Turns texts into rows whose dot product is their cosine, in [-1, 1]."""
 
-    name: str
-    dimension: int
-    fingerprint: str  # changes whenever the same text could get another vector
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same text could get another vector."""
+        ...
 
     def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, dimension) float32 rows of unit length; a row of zeros where a text holds no token."""
+        """(n, dimension) float32 rows of unit length; a row of zeros where a text holds nothing known."""
         ...
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
@@ -181,7 +188,7 @@ def _open_daozhen_folder(folder: Path, query_prefix: str | None, passage_prefix:
             tokenizer=Tokenizer.from_file(str(folder / TOKENIZER_FILE)),
         )
         embedder.encode_queries(["一 a"])
-    except Exception as fault:  # noqa: BLE001  tokenizers raises bare Exception, ONNX Runtime its own family
+    except Exception as fault:
         line = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
         raise EmbedderMissing(f"{folder}: the embedder cannot be opened ({line}); {REMEDY}") from None
     return embedder

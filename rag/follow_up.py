@@ -20,7 +20,12 @@ def next_question(
     ranked: Sequence[RankedDepartment], urgency: UrgencyLevel, conversation: Conversation, language: Language
 ) -> FollowUp | None:
     """The question that best separates the leading departments by expected information; None at I and II, or when decided."""
-    if urgency >= UrgencyLevel.II or len(conversation.asked) >= MAX_QUESTIONS or not ranked or ranked[0].score >= DECIDED:
+    if (
+        urgency >= UrgencyLevel.II
+        or len(conversation.asked) >= MAX_QUESTIONS
+        or not ranked
+        or ranked[0].score >= DECIDED
+    ):
         return None
     leading = {entry.department.id: entry.score for entry in ranked[:LEADING]}
     candidates = [
@@ -33,14 +38,22 @@ def next_question(
     if question is None or gain < MIN_GAIN:
         return None
     options = tuple(option.zh if language == "zh" else option.en for option in question.options)
-    return FollowUp(question.id, question.ask.in_language(language), (*options, NOT_SURE[language]), question.why.in_language(language))
+    return FollowUp(
+        question.id,
+        question.ask.in_language(language),
+        (*options, NOT_SURE[language]),
+        question.why.in_language(language),
+    )
 
 
 def expected_gain(question: FollowUpQuestion, shares: Mapping[str, float]) -> float:
     """Nats by which the answer is expected to lower the entropy over the departments in `shares`."""
     total = sum(shares.values())
     prior = {department_id: share / total for department_id, share in shares.items()}
-    likelihoods = [{department_id: math.exp(option.effect.get(department_id, 0)) for department_id in prior} for option in question.options]
+    likelihoods = [
+        {department_id: math.exp(option.effect.get(department_id, 0)) for department_id in prior}
+        for option in question.options
+    ]
     by_department = {department_id: sum(row[department_id] for row in likelihoods) for department_id in prior}
     after = 0.0
     for row in likelihoods:
@@ -67,4 +80,12 @@ def chosen_option(text: str, pending: FollowUp | None, departments: Mapping[str,
 
 def question_by_id(question_id: str, departments: Mapping[str, Department]) -> FollowUpQuestion | None:
     """The question with that id, whichever department asks it."""
-    return next((question for department in departments.values() for question in department.questions if question.id == question_id), None)
+    return next(
+        (
+            question
+            for department in departments.values()
+            for question in department.questions
+            if question.id == question_id
+        ),
+        None,
+    )

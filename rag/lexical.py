@@ -6,6 +6,7 @@ no dictionary has, and on medical questions ranks as well as a segmenter (nDCG@1
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from collections.abc import Sequence
@@ -20,11 +21,123 @@ _CHINESE_RUN = re.compile(r"[\u3400-\u9fff]+")
 _WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
 _SUFFIX = re.compile(r"(?:'s|ies|ing|ed|es|s)$")
 _ENGLISH_STOP = frozenset(
-    "a an the of to in on at for and or is are was were be been am i my me you your he she it his her we they this that with from as by "
-    "do does did have has had not no what why how when which who can could should would will if so but about there then than too very "
-    "just any some get got im its".split()
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "for",
+        "and",
+        "or",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "am",
+        "i",
+        "my",
+        "me",
+        "you",
+        "your",
+        "he",
+        "she",
+        "it",
+        "his",
+        "her",
+        "we",
+        "they",
+        "this",
+        "that",
+        "with",
+        "from",
+        "as",
+        "by",
+        "do",
+        "does",
+        "did",
+        "have",
+        "has",
+        "had",
+        "not",
+        "no",
+        "what",
+        "why",
+        "how",
+        "when",
+        "which",
+        "who",
+        "can",
+        "could",
+        "should",
+        "would",
+        "will",
+        "if",
+        "so",
+        "but",
+        "about",
+        "there",
+        "then",
+        "than",
+        "too",
+        "very",
+        "just",
+        "any",
+        "some",
+        "get",
+        "got",
+        "im",
+        "its",
+    ]
 )
-_CHINESE_STOP = frozenset("的 了 吗 呢 吧 啊 我 你 他 她 它 是 有 和 就 都 也 在 请 问 怎 么 什 么样 请问 怎么 什么 怎样 这 那 该 会 要 去 医生 您好 你好 可以 一下".split())
+_CHINESE_STOP = frozenset(
+    [
+        "的",
+        "了",
+        "吗",
+        "呢",
+        "吧",
+        "啊",
+        "我",
+        "你",
+        "他",
+        "她",
+        "它",
+        "是",
+        "有",
+        "和",
+        "就",
+        "都",
+        "也",
+        "在",
+        "请",
+        "问",
+        "怎",
+        "么",
+        "什",
+        "么样",
+        "请问",
+        "怎么",
+        "什么",
+        "怎样",
+        "这",
+        "那",
+        "该",
+        "会",
+        "要",
+        "去",
+        "医生",
+        "您好",
+        "你好",
+        "可以",
+        "一下",
+    ]
+)
 
 
 def tokens_of(text: str) -> list[str]:
@@ -33,7 +146,7 @@ def tokens_of(text: str) -> list[str]:
     tokens: list[str] = []
     for run in _CHINESE_RUN.findall(plain):
         tokens += [character for character in run if character not in _CHINESE_STOP]
-        tokens += [pair for pair in map("".join, zip(run, run[1:], strict=False)) if pair not in _CHINESE_STOP]
+        tokens += [pair for pair in map("".join, itertools.pairwise(run)) if pair not in _CHINESE_STOP]
     tokens += [_stem(word) for word in _WORD.findall(plain) if word not in _ENGLISH_STOP]
     return tokens
 
@@ -89,7 +202,8 @@ class LexicalIndex:
         """Each of a question's words with its rarity; a word no text holds weighs as the rarest."""
         vocabulary = self._engine.vocab_dict
         return {
-            token: float(self._rarity[vocabulary[token]]) if token in vocabulary else self._unseen for token in tokens_of(question)
+            token: float(self._rarity[vocabulary[token]]) if token in vocabulary else self._unseen
+            for token in tokens_of(question)
         }
 
 

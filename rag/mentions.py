@@ -7,7 +7,6 @@ so that "没吃饭，胸痛" and "never had pain like this" deny nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,9 @@ class Manifest:
         except (OSError, ValueError, TypeError, KeyError):
             raise IndexDamaged(f"{folder / MANIFEST}: missing or unreadable; {REBUILD}") from None
         if manifest.format_version != FORMAT_VERSION:
-            raise IndexDamaged(f"{folder}: index format {manifest.format_version}, this version reads {FORMAT_VERSION}; {REBUILD}")
+            raise IndexDamaged(
+                f"{folder}: index format {manifest.format_version}, this version reads {FORMAT_VERSION}; {REBUILD}"
+            )
         return manifest
 
     def write(self, folder: Path) -> None:
@@ -65,7 +67,9 @@ class Manifest:
 class PassageIndex:
     """An open generation: its passages, their vectors, their words."""
 
-    def __init__(self, manifest: Manifest, folder: Path, passages: list[Passage], vectors: Any, lexical: LexicalIndex) -> None:
+    def __init__(
+        self, manifest: Manifest, folder: Path, passages: list[Passage], vectors: Any, lexical: LexicalIndex
+    ) -> None:
         self.manifest = manifest
         self.folder = folder
         self.passages = passages
@@ -81,7 +85,9 @@ class PassageIndex:
         folder = current_generation(index_dir)
         manifest = Manifest.read(folder)
         verify(folder, manifest)
-        passages = [Passage.from_row(json.loads(line)) for line in (folder / PASSAGES).read_text(encoding="utf-8").splitlines()]
+        passages = [
+            Passage.from_row(json.loads(line)) for line in (folder / PASSAGES).read_text(encoding="utf-8").splitlines()
+        ]
         vectors = _faiss().read_index(str(folder / VECTORS))
         if not len(passages) == vectors.ntotal == manifest.passages:
             raise IndexDamaged(f"{folder}: {len(passages)} passages, {vectors.ntotal} vectors; {REBUILD}")
@@ -107,7 +113,11 @@ class PassageIndex:
 
 
 def write_generation(
-    index_dir: Path, manifest: Manifest, passages: Sequence[Passage], vectors: np.ndarray, extra_files: Callable[[Path], None]
+    index_dir: Path,
+    manifest: Manifest,
+    passages: Sequence[Passage],
+    vectors: np.ndarray,
+    extra_files: Callable[[Path], None],
 ) -> Manifest:
     """Writes a generation and makes it the one that serves. Until the last step readers see the old one.
 
@@ -160,7 +170,9 @@ def sha256_of(path: Path) -> str:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
 
 
 def _point_at(index_dir: Path, generation: str) -> None:

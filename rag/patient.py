@@ -38,11 +38,15 @@ class _Relation:
 
 RELATIONS: dict[str, _Relation] = {
     "newborn": _Relation(r"新生儿|刚出生的?(?:宝宝|婴儿|孩子|娃)?|\bnewborn\b", None, 0.02),
-    "baby": _Relation(r"婴儿|宝宝|宝贝|小宝|奶娃|毛毛(?!虫)|奶孩子|小毛头|\bbab(?:y|ies)\b|\binfant\b|\blittle one\b", None, 0.9),
+    "baby": _Relation(
+        r"婴儿|宝宝|宝贝|小宝|奶娃|毛毛(?!虫)|奶孩子|小毛头|\bbab(?:y|ies)\b|\binfant\b|\blittle one\b", None, 0.9
+    ),
     "toddler": _Relation(r"\btoddler\b|幼儿", None, 2),
     "grandmother": _Relation(r"奶奶|外婆|姥姥|阿嬷|阿婆|家婆|老太太|老奶奶|\bgrandma\b|\bold lady\b", "female", 70),
     "grandfather": _Relation(r"爷爷|外公|姥爷|阿公|老爷子|老头子|老大爷|\bgrandpa\b|\bold man\b", "male", 70),
-    "mother": _Relation(r"妈妈|母亲|老妈|我妈|俺娘|俺妈|婆婆|岳母|丈母娘|阿妈|老娘|\bmom\b|\bmother\b|\bmother in law\b", "female", 45),
+    "mother": _Relation(
+        r"妈妈|母亲|老妈|我妈|俺娘|俺妈|婆婆|岳母|丈母娘|阿妈|老娘|\bmom\b|\bmother\b|\bmother in law\b", "female", 45
+    ),
     "father": _Relation(r"爸爸|父亲|老爸|我爸|俺爹|俺爸|公公|岳父|丈人|阿爸|老爹|\bdad\b|\bfather\b", "male", 45),
     "wife": _Relation(r"老婆|妻子|媳妇|太太|爱人|\bwife\b|\bgirlfriend\b|女朋友|女友", "female", 30),
     "husband": _Relation(r"老公|丈夫|先生(?!说)|\bhusband\b|\bboyfriend\b|男朋友|男友", "male", 30),
@@ -53,13 +57,17 @@ RELATIONS: dict[str, _Relation] = {
     "child": _Relation(r"孩子|小孩|娃儿|娃娃|我娃|我家娃|小朋友|崽|细路|囡囡|\bchild\b|\bkids?\b|\bkiddo\b", None, 6),
     "elder": _Relation(r"老人家?|老年人|\belderly\b", None, 70),
     "sibling": _Relation(r"哥哥|姐姐|弟弟|妹妹|\bbrother\b|\bsister\b"),
-    "friend": _Relation(r"朋友|室友|同事|同学|邻居|舍友|\bfriend\b|\broommate\b|\bcoworker\b|\bneighbor\b|\bflatmate\b"),
+    "friend": _Relation(
+        r"朋友|室友|同事|同学|邻居|舍友|\bfriend\b|\broommate\b|\bcoworker\b|\bneighbor\b|\bflatmate\b"
+    ),
 }
 _NOT_THE_PATIENT_AFTER = re.compile(
     r"^\s*(?:们|都)?(?:他们|她们)?(?:说|觉得|认为|让|叫|催|劝|陪|要我|非要|建议|也说|告诉|在家|不在|帮我|送我|带我|问|上班|骂|吵架|"
     r"says?\b|said\b|tells?\b|told\b|wants?\b|thinks?\b|thought\b|made me\b|is making me\b|asked me\b|insists?\b|keeps telling\b|is a (?:doctor|nurse)\b|doctor\b)"
 )
-_NOT_THE_PATIENT_BEFORE = re.compile(r"(?:听|跟|和|给|照顾|生|带|抱|喂|打算要|想要|怀(?:了|着)?(?:个)?|生完|生了|备孕|吵架|\btelling|\bafter having (?:a|my)|\bwith (?:a|my)|\bhad (?:a|my))\s*(?:我|我的|我家|my|a)?\s*$")
+_NOT_THE_PATIENT_BEFORE = re.compile(
+    r"(?:听|跟|和|给|照顾|生|带|抱|喂|打算要|想要|怀(?:了|着)?(?:个)?|生完|生了|备孕|吵架|\btelling|\bafter having (?:a|my)|\bwith (?:a|my)|\bhad (?:a|my))\s*(?:我|我的|我家|my|a)?\s*$"
+)
 
 _PERSON_WORDS = re.compile("|".join(f"(?P<{name}>{relation.words})" for name, relation in RELATIONS.items()))
 _SELF = re.compile(r"我(?:今年|自己|现在|才|都|已经|刚)*\d|我今年|我自己|我是|本人|\bi am\b|\bi was\b")
@@ -80,10 +88,21 @@ _AGE_UNITS = {
     "years": "years", "months": "months", "months_en": "months", "mo": "months", "weeks": "weeks", "days": "days", "born_days": "days",
     "born_months": "months", "stated": "years", "is": "years", "marked": "years", "after_sex": "years", "listed": "years", "decade": "years",
 }  # fmt: skip
-_WORD_AGES = re.compile(r"\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|a)[- ](year|month|week|day)s?[- ]old\b")
-_WORD_NUMBERS = {word: number for number, word in enumerate("a two three four five six seven eight nine ten eleven twelve".split(), 1)} | {"one": 1}
-_BABY_MONTHS = re.compile(r"(?:宝宝|婴儿|孩子|娃|儿子|女儿|baby|infant)(?:现在|才|刚|今年|快|已经|满|了|有|,|，|is|only|just)*\s*(\d{1,2}(?:\.\d)?)\s*(?:个多?月|months?)(?!前|以前|之前| ago)")
-_SEX = re.compile(r"(?P<female>女性|女士|女[，,、）)]|[（(]女|我是女|\bfemale\b|\bwoman\b|\blady\b|月经|姨妈|例假|白带|\bperiods?\b(?! of)|\bmenstrua)|(?P<male>男性|男士|男[，,、）)]|[（(]男|我是男|\bmale\b|\bman\b|\bguy\b|前列腺|睾丸|阴囊|阴茎|\bprostate\b|\btestic)")
+_WORD_AGES = re.compile(
+    r"\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|a)[- ](year|month|week|day)s?[- ]old\b"
+)
+_WORD_NUMBERS = {
+    word: number
+    for number, word in enumerate(
+        ["a", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 1
+    )
+} | {"one": 1}
+_BABY_MONTHS = re.compile(
+    r"(?:宝宝|婴儿|孩子|娃|儿子|女儿|baby|infant)(?:现在|才|刚|今年|快|已经|满|了|有|,|，|is|only|just|\s)*\s*(\d{1,2}(?:\.\d)?)\s*(?:个多?月|months?)(?!前|以前|之前| ago)"
+)
+_SEX = re.compile(
+    r"(?P<female>女性|女士|女[，,、）)]|[（(]女|我是女|\bfemale\b|\bwoman\b|\blady\b|月经|姨妈|例假|白带|\bperiods?\b(?! of)|\bmenstrua)|(?P<male>男性|男士|男[，,、）)]|[（(]男|我是男|\bmale\b|\bman\b|\bguy\b|前列腺|睾丸|阴囊|阴茎|\bprostate\b|\btestic)"
+)
 _PRONOUNS = {"male": re.compile(r"\b(?:he|him|his)\b|他(?!们)"), "female": re.compile(r"\b(?:she|her)\b|她(?!们)")}
 
 

@@ -1,83 +1,121 @@
 """Phrases as the knowledge records write them, turned into something that finds them in a text.
 
-`(a|b)` any of them, `(a|b|)` any or none, `..` a gap inside a clause (Chinese up to 8 characters,
+`(a|b)` any of them, `(a|)` that or nothing, `..` a gap inside a clause (Chinese up to 8 characters,
 English up to 5 words, never across a negation), `~` any ending of an English word.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from knowledge.errors import InvalidKnowledge
 from rag.wording import normalise
 
-MAX_ALTERNATIVES = 600
 CLAUSE_MARKS = "，。；！？,;!?\n"
 CHINESE_GAP = rf"[^{CLAUSE_MARKS}、:：不没无未]{{0,8}}?"
-ENGLISH_GAP = rf"(?:(?!\b(?:no|not|never|without|but)\b)[^{CLAUSE_MARKS}.\s]+\s+){{0,5}}?"
+ENGLISH_GAP = rf"\s+(?:(?!\b(?:no|not|never|without|but)\b)[^{CLAUSE_MARKS}.\s]+\s+){{0,5}}?"
 
-_INNERMOST_GROUP = re.compile(r"\(([^()]*)\)")
+_TOKEN = re.compile(r"\(|\)|\||\.\.|~|[^()|~.]+|\.")
+_NUMERALS = {**dict(zip("一二三四五六七八九", "123456789", strict=True)), "两": "2", "十": "10", "半": r"0\.5"}
+_NUMERAL = re.compile("[" + "".join(_NUMERALS) + "]")
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """One way of saying a sign: literal pieces in order, with gaps between them.
+    """One written phrase.
 
-    pieces are normalised. literals must all occur in a text before the expression is compiled and tried.
+    expression: the regular expression it stands for, compiled when it is first needed.
+    needed: of every set in it, one literal must occur in a text before the expression is tried.
     """
 
-    pieces: tuple[str, ...]
-    english: bool
-    literals: tuple[str, ...]
+    expression: str
+    needed: tuple[tuple[str, ...], ...]
     _compiled: list[re.Pattern[str]] = field(default_factory=list, compare=False, repr=False)
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
         """Where the phrase stands in a normalised text, as (start, end)."""
-        for literal in self.literals:
-            if literal not in text:
+        for literals in self.needed:
+            if not any(literal in text for literal in literals):
                 return
         if not self._compiled:
-            self._compiled.append(re.compile(self._expression()))
+            self._compiled.append(re.compile(self.expression))
         for match in self._compiled[0].finditer(text):
-            yield match.span()
-
-    def _expression(self) -> str:
-        if not self.english:
-            return CHINESE_GAP.join(re.escape(piece) for piece in self.pieces)
-        words = (r"\s+".join(_english_word(word) for word in piece.split()) for piece in self.pieces)
-        return r"\b" + rf"\s+{ENGLISH_GAP}".join(words) + r"\b"
+            if match.end() > match.start():
+                yield match.span()
 
 
-def _english_word(word: str) -> str:
-    return re.escape(word[:-1]) + r"\w*" if word.endswith("~") else re.escape(word)
+@dataclass(frozen=True)
+class _Part:
+    """A piece of a phrase while it is read: its expression, and the literal sets a text must hold for it."""
+
+    expression: str
+    needed: tuple[tuple[str, ...], ...] = ()
 
 
-def parse_phrase(written: str) -> list[Phrase]:
-    """Every plain phrase a written one stands for."""
-    plain = {written}
-    while any("(" in text for text in plain):
-        plain = {expanded for text in plain for expanded in _innermost_expanded(text)}
-        if len(plain) > MAX_ALTERNATIVES:
-            raise InvalidKnowledge(f"phrase {written!r} stands for more than {MAX_ALTERNATIVES}; split it")
-        if any("(" in text and not _INNERMOST_GROUP.search(text) for text in plain):
+def parse_phrases(written: Iterable[str]) -> list[Phrase]:
+    """The phrases a record writes, normalised together: one pass over a thousand is far quicker than a thousand passes.
+
+    Raises InvalidKnowledge when a phrase's parentheses do not match or it may be empty.
+    """
+    lines = list(written)
+    plain = normalise("\n".join(lines)).split("\n") if lines else []
+    return [_parsed(normal, line) for normal, line in zip(plain, lines, strict=True)]
+
+
+def _parsed(plain: str, written: str) -> Phrase:
+    plain = re.sub(r"\s*\.\.\s*", "..", plain)
+    english = plain.isascii()
+    tokens = _TOKEN.findall(plain.strip())
+    part, rest = _sequence(tokens, english, written)
+    if rest:
+        raise InvalidKnowledge(f"phrase {written!r}: `{rest[0]}` stands outside parentheses")
+    if not part.needed:
+        raise InvalidKnowledge(f"phrase {written!r}: nothing in it must be there; say a word that must")
+    return Phrase(rf"\b{part.expression}\b" if english else part.expression, part.needed)
+
+
+def _sequence(tokens: list[str], english: bool, written: str) -> tuple[_Part, list[str]]:
+    """Reads until the end, `|` or `)`; gives what was read and the tokens that are left."""
+    expression, needed = "", []
+    while tokens and tokens[0] not in ("|", ")"):
+        token, *tokens = tokens
+        if token == "(":
+            part, tokens = _group(tokens, english, written)
+        elif token == "..":
+            part = _Part(ENGLISH_GAP if english else CHINESE_GAP)
+        elif token == "~":
+            part = _Part(r"\w*")
+        else:
+            part = _literal(token, english)
+        expression += part.expression
+        needed += part.needed
+    return _Part(expression, tuple(needed)), tokens
+
+
+def _group(tokens: list[str], english: bool, written: str) -> tuple[_Part, list[str]]:
+    choices = []
+    while True:
+        part, tokens = _sequence(tokens, english, written)
+        choices.append(part)
+        if not tokens:
             raise InvalidKnowledge(f"phrase {written!r}: a parenthesis is not closed")
-    if any(mark in text for text in plain for mark in ")|"):
-        raise InvalidKnowledge(f"phrase {written!r}: `|` and `)` belong inside parentheses")
-    return [_plain_phrase(text, written) for text in sorted(plain)]
+        mark, *tokens = tokens
+        if mark == ")":
+            break
+    expression = "(?:" + "|".join(choice.expression for choice in choices) + ")"
+    if not all(choice.needed for choice in choices):
+        return _Part(expression), tokens
+    most_telling = (max(choice.needed, key=lambda literals: min(map(len, literals))) for choice in choices)
+    return _Part(expression, (tuple(literal for literals in most_telling for literal in literals),)), tokens
 
 
-def _innermost_expanded(text: str) -> list[str]:
-    group = _INNERMOST_GROUP.search(text)
-    if group is None:
-        return [text]
-    return [text[: group.start()] + choice + text[group.end() :] for choice in group[1].split("|")]
-
-
-def _plain_phrase(text: str, written: str) -> Phrase:
-    pieces = tuple(piece for part in text.split("..") if (piece := normalise(part).strip()))
-    if not pieces:
-        raise InvalidKnowledge(f"phrase {written!r} may be empty; say something that must stand there")
-    literals = tuple(literal for piece in pieces for literal in piece.split("~") if literal.strip())
-    return Phrase(pieces, "".join(pieces).isascii(), literals)
+def _literal(text: str, english: bool) -> _Part:
+    if english:
+        words = text.split(" ")
+        longest = max(words, key=len)
+        return _Part(r"\s+".join(map(re.escape, words)), ((longest,),) if longest else ())
+    expression = "".join(rf"(?:{mark}|{_NUMERALS[mark]})" if mark in _NUMERALS else re.escape(mark) for mark in text)
+    longest = max(_NUMERAL.split(text), key=len)
+    return _Part(expression, ((longest,),) if longest else ())

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from knowledge.red_flags import OWN_PATTERNS, RedFlag, Sign, Term
 from rag.durations import Duration, duration_of, find_durations
 from rag.mentions import Mention, SignPhrases, Status, find_mentions
 from rag.patient import Patient, find_patient
-from rag.phrases import Phrase, parse_phrase
+from rag.phrases import parse_phrases
 from rag.scope import sentence_of
 from rag.vitals import VitalSign, find_vitals
 from rag.wording import normalise
@@ -51,7 +52,11 @@ class Findings:
     @cached_property
     def denied(self) -> tuple[Mention, ...]:
         """What the patient said is not there."""
-        return tuple(mention for mention in self.mentions if mention.status is Status.DENIED and mention.sign_id not in self.affirmed)
+        return tuple(
+            mention
+            for mention in self.mentions
+            if mention.status is Status.DENIED and mention.sign_id not in self.affirmed
+        )
 
     @cached_property
     def durations(self) -> list[Duration]:
@@ -64,10 +69,10 @@ class RedFlagMatcher:
     def __init__(self, flags: Mapping[str, RedFlag], signs: Mapping[str, Sign]) -> None:
         self.flags = dict(flags)
         self.signs = dict(signs)
-        self._phrases = [SignPhrases(sign.id, sign.kind, _parsed(sign.zh + sign.en)) for sign in signs.values()]
-        self._phrases += [
-            SignPhrases(_own(flag.id), "sign", _parsed(flag.patterns.both())) for flag in flags.values() if flag.patterns.both()
-        ]
+        written = [(sign.id, sign.kind, sign.zh + sign.en) for sign in signs.values()]
+        written += [(_own(flag.id), "sign", flag.patterns.both()) for flag in flags.values() if flag.patterns.both()]
+        phrases = iter(parse_phrases(text for _, _, texts in written for text in texts))
+        self._phrases = [SignPhrases(name, kind, tuple(islice(phrases, len(texts)))) for name, kind, texts in written]
 
     def read(self, text: str) -> Findings:
         """What the text says: signs, vital signs, who is ill, and the red flags that follow.
@@ -149,11 +154,6 @@ _HOLDS = {
 
 def _own(flag_id: str) -> str:
     return f"{flag_id}.{OWN_PATTERNS}"
-
-
-def _parsed(written: Iterable[str]) -> tuple[Phrase, ...]:
-    unique = {phrase: None for text in written for phrase in parse_phrase(text)}
-    return tuple(unique)
 
 
 def _pregnancy(mentions: Iterable[Mention]) -> bool | None:

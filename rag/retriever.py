@@ -45,19 +45,29 @@ class HybridSearch:
         self.embedder = embedder
         self._rows: dict[PassageFilter, np.ndarray] = {}
 
-    def search(self, question: str, k: int, only: PassageFilter = PassageFilter(), min_score: float = 0.0) -> list[RetrievedPassage]:
+    def search(
+        self, question: str, k: int, only: PassageFilter = PassageFilter(), min_score: float = 0.0
+    ) -> list[RetrievedPassage]:
         """The k passages that fit the question best, best first; those below min_score are left out."""
         rows = self._rows_for(only)
         if not rows.size:
             return []
         query = self.embedder.encode_queries([question])[0]
-        dense = [row for row, _ in self.index.nearest(query, min(CANDIDATES, rows.size), rows if only != PassageFilter() else None)]
+        dense = [
+            row
+            for row, _ in self.index.nearest(
+                query, min(CANDIDATES, rows.size), rows if only != PassageFilter() else None
+            )
+        ]
         lexical_scores = self.index.lexical.scores(question)[rows]
         best = np.argsort(-lexical_scores, kind="stable")[:CANDIDATES]
         lexical = [int(rows[place]) for place in best if lexical_scores[place] > 0]
         fused = fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])
         weights = self.index.lexical.weights(question)
-        found = (RetrievedPassage(self.index.passages[row], self._relevance(query, weights, row)) for row in fused[: max(2 * k, k + 10)])
+        found = (
+            RetrievedPassage(self.index.passages[row], self._relevance(query, weights, row))
+            for row in fused[: max(2 * k, k + 10)]
+        )
         return [passage for passage in found if passage.score >= min_score][:k]
 
     def _relevance(self, query: np.ndarray, weights: dict[str, float], row: int) -> float:

@@ -60,7 +60,9 @@ class DepartmentScore:
 class RoutingIndex:
     """Every department's phrases, ready to be compared with a question."""
 
-    def __init__(self, phrases: Sequence[RoutingPhrase], vectors: np.ndarray, words: LexicalIndex, documents: LexicalIndex) -> None:
+    def __init__(
+        self, phrases: Sequence[RoutingPhrase], vectors: np.ndarray, words: LexicalIndex, documents: LexicalIndex
+    ) -> None:
         self.phrases = tuple(phrases)
         self._vectors = vectors  # (phrases, dimension) float32, unit rows
         self._words, self._documents = words, documents
@@ -74,7 +76,12 @@ class RoutingIndex:
     @classmethod
     def build(cls, departments: Mapping[str, Department], embedder: Embedder) -> RoutingIndex:
         """From the department records; departments one is only referred to take no part."""
-        phrases = [phrase for department in departments.values() if not department.referral_only for phrase in phrases_of(department)]
+        phrases = [
+            phrase
+            for department in departments.values()
+            if not department.referral_only
+            for phrase in phrases_of(department)
+        ]
         vectors = embedder.encode_passages([phrase.text for phrase in phrases])
         documents: dict[str, list[str]] = {}
         for phrase in phrases:
@@ -95,7 +102,12 @@ class RoutingIndex:
     def load(cls, folder: Path) -> RoutingIndex:
         rows = json.loads((folder / PHRASES).read_text(encoding="utf-8"))
         vectors = np.load(folder / VECTORS, allow_pickle=False).astype(np.float32)
-        return cls([RoutingPhrase(*row) for row in rows], vectors, LexicalIndex.load(folder / "words"), LexicalIndex.load(folder / "documents"))
+        return cls(
+            [RoutingPhrase(*row) for row in rows],
+            vectors,
+            LexicalIndex.load(folder / "words"),
+            LexicalIndex.load(folder / "documents"),
+        )
 
     def scores(self, text: str, query: np.ndarray, weights: RoutingWeights = RoutingWeights()) -> list[DepartmentScore]:
         """Every department's evidence in a text. query: the text's (dimension,) unit vector."""
@@ -144,12 +156,16 @@ def phrases_of(department: Department) -> list[RoutingPhrase]:
     """Everything that speaks for a department, in both languages."""
     names = dict.fromkeys((*department.all_names(), *department.treats.both()))
     complaints = dict.fromkeys(department.complaints.both())
-    return [RoutingPhrase(department.id, text, True) for text in names] + [RoutingPhrase(department.id, text, False) for text in complaints]
+    return [RoutingPhrase(department.id, text, True) for text in names] + [
+        RoutingPhrase(department.id, text, False) for text in complaints
+    ]
 
 
 def admitted(department: Department, patient: Patient) -> bool:
     """Whether the patient may be sent there at all."""
-    return not department.referral_only and department.patients.admits(patient.likely_age_years, patient.sex, patient.pregnant)
+    return not department.referral_only and department.patients.admits(
+        patient.likely_age_years, patient.sex, patient.pregnant
+    )
 
 
 def patient_log_odds(department: Department, patient: Patient, weights: RoutingWeights = RoutingWeights()) -> float:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 _CLAUSE_END = "，。；！？,;!?\n"
 _SENTENCE_END = "。；！？;!?\n"
-_TURN = re.compile(r"但是|但|不过|可是|却|只是|就是|然而|而是|反而|后来|结果|现在|\bbut\b|\bhowever\b|\bthough\b|\bexcept\b|\byet\b|\bonly\b|\bjust\b|\bnow\b")
+_TURN = re.compile(
+    r"但是|但|不过|可是|却|只是|就是|然而|而是|反而|后来|结果|现在|\bbut\b|\bhowever\b|\bthough\b|\bexcept\b|\byet\b|\bonly\b|\bjust\b|\bnow\b"
+)
 
 _DENIAL = re.compile(
     r"(?P<zh>没有|没得|没|無|无|未|不|否认|并无|从没|从未|毫无|不伴|不伴有|未见|不存在|排除|冇|唔|莫得)"
@@ -29,7 +31,9 @@ _DENIAL_FILLERS_EN = re.compile(
 _LIST_MARKS = re.compile(r"[、/和及与或跟]|或者|以及|还是|,|\band\b|\bor\b|\bnor\b|\s|[()（）\"'“”]")
 _ENGLISH_LIST = re.compile(r"\bor\b|\bnor\b")
 _DENIAL_DENIED = re.compile(r"(?:不是|并非|不能说|难免|不得|是否|\bwhether or|\bif|\bor)\s*$")
-_NEVER_LIKE_THIS = re.compile(r"^[^.。！!?？\n]{0,30}\b(?:like this|this bad|so bad|as bad|this severe|before in my life|like it)\b")
+_NEVER_LIKE_THIS = re.compile(
+    r"^[^.。！!?？\n]{0,30}\b(?:like this|this bad|so bad|as bad|this severe|before in my life|like it)\b"
+)
 _DENIED_AFTER = re.compile(
     r"^(?:的?(?:症状|情况|感觉|现象))?(?:倒|倒是|都|也|是|现在|目前)*[:：?？]?\s*"
     r"(?:没有|没|无|否|没出现|未出现|\(-\)|阴性|\bno\b|\bnone\b|\bdenied\b)(?:的|了|啊|过|呢)?\s*(?=[，。；！？,;.!?\n]|$)"
@@ -70,7 +74,9 @@ _PAST = re.compile(
     r"\byears? ago\b|\bmonths? ago\b|\blast year\b|\bused to (?:have|get|be)\b|\bin the past\b|\bhistory of\b|\bhx of\b|\bpreviously\b|\bas a (?:child|kid|teenager)\b|"
     r"\bwhen i was (?:a |young|little|\d)|\bback in (?:19|20)\d\d\b|\bin (?:19|20)\d\d\b|\bin my (?:twenties|thirties|forties|youth)\b|\bonce had\b"
 )
-_PAST_AFTER = re.compile(r"^(?:过|史|病史|后遗症|康复|术后|\s*(?:\d+|several|many|a few|two|three|five|ten|some) (?:years|months) ago|\s*years ago|\s*last year|\s*in (?:19|20)\d\d|\s*as a (?:child|kid))")
+_PAST_AFTER = re.compile(
+    r"^(?:过|史|病史|后遗症|康复|术后|\s*(?:\d+|several|many|a few|two|three|five|ten|some) (?:years|months) ago|\s*years ago|\s*last year|\s*in (?:19|20)\d\d|\s*as a (?:child|kid))"
+)
 _STILL = re.compile(
     r"现在|又|今天|今早|今晚|刚|还在|还是|一直|至今|到现在|复发|再次|最近|这几天|目前|开始|起|反复|昨|"
     r"\bnow\b|\bagain\b|\btoday\b|\bstill\b|\bever since\b|\bsince\b|\bthis (?:morning|evening|week|time)\b|\bstarted\b|\bjust\b|\bkeeps?\b|\btonight\b|\byesterday\b|\bcurrently\b|\brecently\b"
@@ -155,14 +161,16 @@ class Scope:
             if not _ENGLISH_LIST.search(joined):
                 return False
             items = re.split(r",|\bor\b|\bnor\b|\band\b", between)
-            return all(len(item.split()) <= 4 for item in items) and not re.search(r"\b(?:is|are|was|i|he|she|feel|feels|since|started)\b", " ".join(items[1:]))
+            return all(len(item.split()) <= 4 for item in items) and not re.search(
+                r"\b(?:is|are|was|i|he|she|feel|feels|since|started)\b", " ".join(items[1:])
+            )
         if _ENGLISH_LIST.search(between):
             items = _ENGLISH_LIST.split(_DENIAL_FILLERS_EN.sub(" ", between))
             return all(len(item.split()) <= 3 for item in items)
         return self._only_fillers(cue.end(), _DENIAL_FILLERS_EN)
 
     def is_conditional(self) -> bool:
-        """"如果出现胸痛", "if I get chest pain": not said to be there."""
+        """ "如果出现胸痛", "if I get chest pain": not said to be there."""
         return self._governed_by(_CONDITIONAL, _CONDITIONAL_FILLERS)
 
     def is_general_question(self) -> bool:
@@ -170,7 +178,7 @@ class Scope:
         return bool(_GENERAL_QUESTION.search(self.text, *self.sentence)) and not _PERSONAL.search(self.text)
 
     def is_suspected(self) -> bool:
-        """"会不会是心梗", "worried it's a stroke": a name for a fear, not a finding."""
+        """ "会不会是心梗", "worried it's a stroke": a name for a fear, not a finding."""
         return self._governed_by(_SUSPICION, _SUSPICION_FILLERS)
 
     def is_of_relatives(self) -> bool:
@@ -180,14 +188,18 @@ class Scope:
         )
 
     def is_past(self) -> bool:
-        """"去年心梗过", "had a stroke in 2019": over, and not said to be back."""
+        """ "去年心梗过", "had a stroke in 2019": over, and not said to be back."""
         clause = self.text[self.clause[0] : self.clause[1]]
         if _STILL.search(clause):
             return False
-        return bool(_PAST.search(self.text, self.clause[0], self.start)) or bool(_PAST_AFTER.match(self.text[self.end :]))
+        return bool(_PAST.search(self.text, self.clause[0], self.start)) or bool(
+            _PAST_AFTER.match(self.text[self.end :])
+        )
 
     def _governed_by(self, cues: re.Pattern[str], fillers: re.Pattern[str]) -> bool:
-        return any(self._only_fillers(cue.end(), fillers) for cue in cues.finditer(self.text, self.clause[0], self.start))
+        return any(
+            self._only_fillers(cue.end(), fillers) for cue in cues.finditer(self.text, self.clause[0], self.start)
+        )
 
     def _only_fillers(self, since: int, fillers: re.Pattern[str]) -> bool:
         """Whether nothing but fillers, list marks and other signs stands between a cue's end and the sign."""

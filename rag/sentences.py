@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 _ABBREVIATIONS = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|dr|mr|mrs|ms|prof|st|no|fig|approx|min|max|a\.m|p\.m|cf|al|resp|incl|ca|[a-z])\.|\d\.)$", re.IGNORECASE
+    r"(?:\b(?:e\.g|i\.e|etc|vs|dr|mr|mrs|ms|prof|st|no|fig|approx|min|max|a\.m|p\.m|cf|al|resp|incl|ca|[a-z])\.|\d\.)$",
+    re.IGNORECASE,
 )
 _END = re.compile(r"[。！？!?；;…]+[”’」』）)\"']*|\.+[”’\"')]*(?=\s|$)|\n+")
 
@@ -28,9 +29,9 @@ def split_sentences(text: str) -> list[Sentence]:
     sentences: list[Sentence] = []
     start = 0
     for end in _END.finditer(text):
-        if end[0].startswith(".") and _ABBREVIATIONS.search(text[start : end.start() + 1]):
-            if end.end() < len(text):
-                continue
+        is_abbreviation = end[0].startswith(".") and _ABBREVIATIONS.search(text[start : end.start() + 1])
+        if is_abbreviation and end.end() < len(text):
+            continue
         _keep(sentences, text, start, end.end())
         start = end.end()
     _keep(sentences, text, start, len(text))

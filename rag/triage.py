@@ -12,7 +12,7 @@ from knowledge.records import Language
 from knowledge.replies import RankedDepartment, Reason, TriageDecision
 from knowledge.self_care import SelfCare
 from knowledge.urgency import UrgencyLevel
-from rag.durations import HOURS_PER_UNIT
+from rag.mentions import Status
 from rag.red_flag_matcher import Findings, RaisedFlag
 from rag.routing import DepartmentScore, admitted, patient_log_odds, why
 
@@ -22,13 +22,31 @@ GENERAL_ID = "general_practice"
 SOFTMAX_SCALE = 1.0
 SELF_CARE_MIN_AGE, SELF_CARE_MAX_AGE = 5, 70
 FLAG_LOG_ODDS = 4.0  # what a raised flag of level III or IV adds to the clinic it names first
-NOT_AT_HOME = ("pregnant", "postpartum", "immunosuppressed", "dialysis", "anticoagulant", "diabetic", "heart_disease", "post_operative")
+NOT_AT_HOME = (
+    "pregnant",
+    "postpartum",
+    "immunosuppressed",
+    "dialysis",
+    "anticoagulant",
+    "diabetic",
+    "heart_disease",
+    "post_operative",
+)
 
 _TEXT = {
-    "unclear": {"zh": "还看不出是哪一科的问题，先由全科医生判断", "en": "Not clear yet which department; a general doctor decides first"},
-    "emergency": {"zh": "危险信号：先到急诊，其他以后再说", "en": "Warning sign: the emergency department first, everything else later"},
+    "unclear": {
+        "zh": "还看不出是哪一科的问题，先由全科医生判断",
+        "en": "Not clear yet which department; a general doctor decides first",
+    },
+    "emergency": {
+        "zh": "危险信号：先到急诊，其他以后再说",
+        "en": "Warning sign: the emergency department first, everything else later",
+    },
     "no_flag": {"zh": "目前说到的情况里没有发现危险信号", "en": "Nothing said so far is a warning sign"},
-    "unclear_level": {"zh": "说得还不够清楚，不能判断为可以在家观察", "en": "Too little is known to say that staying at home is safe"},
+    "unclear_level": {
+        "zh": "说得还不够清楚，不能判断为可以在家观察",
+        "en": "Too little is known to say that staying at home is safe",
+    },
     "flag_department": {"zh": "因为：{name}", "en": "Because of: {name}"},
 }
 
@@ -43,14 +61,18 @@ class TriageContext:
 
 
 def decide_triage(
-    findings: Findings, scores: Sequence[DepartmentScore], so_far: UrgencyLevel, context: TriageContext, language: Language
+    findings: Findings,
+    scores: Sequence[DepartmentScore],
+    so_far: UrgencyLevel,
+    context: TriageContext,
+    language: Language,
 ) -> TriageDecision:
     """Urgency from red flags (never below `so_far`), and the departments ranked.
 
     scores: evidence per department from the words, answers to questions included.
     """
     minor = _self_care(findings, context.self_care)
-    floor = UrgencyLevel.HOME if minor and so_far is UrgencyLevel.HOME else UrgencyLevel.IV
+    floor = floor_level(findings, context.self_care)
     urgency = max([floor, so_far, *(raised.flag.level for raised in findings.raised)])
     departments = _ranked(findings, scores, urgency, context, language)
     return TriageDecision(
@@ -61,8 +83,17 @@ def decide_triage(
     )
 
 
+def floor_level(findings: Findings, self_care: Sequence[SelfCare]) -> UrgencyLevel:
+    """The least urgent level there can be: home for a minor complaint alone, IV for everything else, the unclear included."""
+    return UrgencyLevel.HOME if _self_care(findings, self_care) else UrgencyLevel.IV
+
+
 def _ranked(
-    findings: Findings, scores: Sequence[DepartmentScore], urgency: UrgencyLevel, context: TriageContext, language: Language
+    findings: Findings,
+    scores: Sequence[DepartmentScore],
+    urgency: UrgencyLevel,
+    context: TriageContext,
+    language: Language,
 ) -> tuple[RankedDepartment, ...]:
     log_odds: dict[str, float] = {}
     reasons: dict[str, str] = {}
@@ -79,7 +110,9 @@ def _ranked(
         reasons[GENERAL_ID] = _TEXT["unclear"][language]
     shares = softmax(log_odds)
     ranking = sorted(shares, key=lambda department_id: -shares[department_id])
-    ranked = [_at_hospital(department_id, shares[department_id], reasons[department_id], context) for department_id in ranking]
+    ranked = [
+        _at_hospital(department_id, shares[department_id], reasons[department_id], context) for department_id in ranking
+    ]
     ranked = list({entry.department.id: entry for entry in reversed(ranked)}.values())[::-1][:MAX_DEPARTMENTS]
     if urgency >= UrgencyLevel.II:
         emergency = _at_hospital(EMERGENCY_ID, 1.0, _TEXT["emergency"][language], context)
@@ -92,7 +125,9 @@ def _count_flag(raised: RaisedFlag, log_odds: dict[str, float], reasons: dict[st
     for place, department_id in enumerate(raised.flag.departments):
         if department_id in log_odds:
             log_odds[department_id] += FLAG_LOG_ODDS / (place + 1)
-            reasons[department_id] = _TEXT["flag_department"][language].format(name=raised.flag.name.in_language(language))
+            reasons[department_id] = _TEXT["flag_department"][language].format(
+                name=raised.flag.name.in_language(language)
+            )
 
 
 def _at_hospital(department_id: str, share: float, reason: str, context: TriageContext) -> RankedDepartment:
@@ -111,23 +146,38 @@ def softmax(log_odds: Mapping[str, float]) -> dict[str, float]:
 def _self_care(findings: Findings, records: Sequence[SelfCare]) -> SelfCare | None:
     """The minor complaint that is all a patient speaks of, if it may be watched at home."""
     age = findings.patient.likely_age_years
-    affirmed = {sign_id for sign_id in findings.affirmed if "." not in sign_id}
-    if findings.raised or findings.vitals or findings.patient.pregnant or affirmed.intersection(NOT_AT_HOME):
+    vulnerable = findings.patient.pregnant or not findings.affirmed.keys().isdisjoint(NOT_AT_HOME)
+    if findings.raised or findings.vitals or vulnerable:
         return None
     if age is not None and not SELF_CARE_MIN_AGE <= age <= SELF_CARE_MAX_AGE:
         return None
     longest = max((duration.hours for duration in findings.durations), default=0.0)
-    for record in records:
-        if affirmed.intersection(record.signs) and affirmed <= {*record.signs, *record.also_fine}:
-            return record if longest <= record.max_days * HOURS_PER_UNIT["days"] else None
-    return None
+    return next((record for record in records if _is_all_there_is(record, findings) and longest <= 24 * record.max_days), None)
+
+
+def _is_all_there_is(record: SelfCare, findings: Findings) -> bool:
+    """Whether the record's signs are there, and every other sign's words stand inside theirs."""
+    affirmed = [mention for mention in findings.mentions if mention.status is Status.AFFIRMED]
+    own = [mention for mention in affirmed if mention.sign_id in record.signs]
+    fine = own + [mention for mention in affirmed if mention.sign_id in record.also_fine]
+    return bool(own) and all(
+        any(cover.start <= mention.start and mention.end <= cover.end for cover in fine) for mention in affirmed
+    )
 
 
 def _reasons(
-    findings: Findings, urgency: UrgencyLevel, minor: SelfCare | None, departments: Sequence[RankedDepartment], language: Language
+    findings: Findings,
+    urgency: UrgencyLevel,
+    minor: SelfCare | None,
+    departments: Sequence[RankedDepartment],
+    language: Language,
 ) -> tuple[Reason, ...]:
     reasons = [_flag_reason(raised, language) for raised in findings.raised]
-    reasons += [Reason(f"{vital.words}：{vital.doubt}" if language == "zh" else f"{vital.words}: {vital.doubt}") for vital in findings.vitals if vital.doubt]
+    reasons += [
+        Reason(f"{vital.words}：{vital.doubt}" if language == "zh" else f"{vital.words}: {vital.doubt}")
+        for vital in findings.vitals
+        if vital.doubt
+    ]
     if reasons:
         return tuple(reasons)
     if urgency is UrgencyLevel.HOME and minor is not None:

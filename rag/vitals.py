@@ -36,7 +36,9 @@ class _Plausible:
 
 
 _PLAUSIBLE = {
-    "temperature": _Plausible(25, 45, (("read as ℉", lambda value: (value - 32) / 1.8), ("decimal point missing", lambda value: value / 10))),
+    "temperature": _Plausible(
+        25, 45, (("read as ℉", lambda value: (value - 32) / 1.8), ("decimal point missing", lambda value: value / 10))
+    ),
     "spo2": _Plausible(30, 100),
     "systolic": _Plausible(40, 300, (("read as kPa", lambda value: value * 7.5),)),
     "diastolic": _Plausible(20, 200, (("read as kPa", lambda value: value * 7.5),)),
@@ -47,22 +49,40 @@ _PLAUSIBLE = {
     "pain_score": _Plausible(0, 10),
 }
 
-_FAHRENHEIT = re.compile(rf"{_N}\s*(?:°\s*f\b|℉|华氏度|degrees? f(?:ahrenheit)?\b|f\b|fahrenheit)")
+_FAHRENHEIT = re.compile(rf"{_N}\s*(?:(?P<sign>°\s*f\b|℉|华氏度|degrees? f(?:ahrenheit)?\b|fahrenheit)|f\b)")
 _CELSIUS = re.compile(rf"{_N}\s*(?:°\s*c\b|℃|°c|摄氏度|度|degrees? c(?:elsius)?\b|c\b|celsius|°)(?!角|近视|数)")
-_TEMPERATURE = re.compile(rf"(?:体温|温度|发烧|高烧|发热|低烧|烧|\btemp(?:erature)?\b|\bfever\b){_IS}{_N}(?!\d|\s*(?:天|日|个|小时|周|岁|年|月|次|分|days?|hours?|weeks?|months?|years?|minutes?|/|%|mmhg|mg|ml))")
-_SPO2 = re.compile(rf"(?:血氧饱和度|血氧|氧饱和度|氧饱|指脉氧|\bspo2\b|\bo2 sat(?:s|uration)?\b|\boxygen(?: level| saturation| sat)?s?\b|\bsats?\b|\bpulse ox(?:imeter)?\b){_IS}{_N}\s*%?(?!\s*(?:liters?|l/|tank|岁))")
-_PRESSURE = re.compile(r"(?<![\d.])(\d{2,3})\s*(?:/|／|\bover\b|-)\s*(\d{2,3})(?![\d/])(?:\s*(mmhg|毫米汞柱|kpa|千帕))?")
+_TEMPERATURE = re.compile(
+    rf"(?:体温|温度|发烧|高烧|发热|低烧|烧|\btemp(?:erature)?\b|\bfever\b){_IS}{_N}(?!\d|\s*(?:天|日|个|小时|周|岁|年|月|次|分|days?|hours?|weeks?|months?|years?|minutes?|/|%|mmhg|mg|ml))"
+)
+_SPO2 = re.compile(
+    rf"(?:血氧饱和度|血氧|氧饱和度|氧饱|指脉氧|\bspo2\b|\bo2 sat(?:s|uration)?\b|\boxygen(?: level| saturation| sat)?s?\b|\bsats?\b|\bpulse ox(?:imeter)?\b){_IS}{_N}\s*%?(?!\s*(?:liters?|l/|tank|岁))"
+)
+_PRESSURE = re.compile(
+    r"(?<![\d.])(\d{2,3})\s*(?:/|／|\bover\b|-)\s*(\d{2,3})(?![\d/])(?:\s*(mmhg|毫米汞柱|kpa|千帕))?"
+)
 _PRESSURE_CUE = re.compile(r"血压|高压|低压|收缩压|mmhg|毫米汞柱|kpa|千帕|\bbp\b|\bblood pressure\b|\bpressure\b")
-_SYSTOLIC = re.compile(rf"(?:高压|收缩压|血压|\bsystolic\b|\bblood pressure\b|\bbp\b){_IS}(\d{{2,3}})(?!\s*(?:/|／|over|\.|年|天|个|岁|片|years?|days?|\d))")
+_SYSTOLIC = re.compile(
+    rf"(?:高压|收缩压|血压|\bsystolic\b|\bblood pressure\b|\bbp\b){_IS}(\d{{2,3}})(?!\s*(?:/|／|over|\.|年|天|个|岁|片|years?|days?|\d))"
+)
 _DIASTOLIC = re.compile(rf"(?:低压|舒张压|\bdiastolic\b){_IS}(\d{{2,3}})")
-_HEART_RATE = re.compile(rf"(?:心率|心跳|脉搏|脉率|\bheart ?rate\b|\bpulse\b|\bhr\b|\bheart (?:is )?(?:beating|racing|going)\b|\bbpm\b){_IS}(?:每分钟)?{_IS}(\d{{2,3}})(?!\s*(?:%|年|天|岁|/\d))")
+_HEART_RATE = re.compile(
+    rf"(?:心率|心跳|脉搏|脉率|\bheart ?rate\b|\bpulse\b|\bhr\b|\bheart (?:is )?(?:beating|racing|going)\b|\bbpm\b){_IS}(?:每分钟)?{_IS}(\d{{2,3}})(?!\s*(?:%|年|天|岁|/\d))"
+)
 _BPM = re.compile(r"(\d{2,3})\s*(?:bpm\b|beats (?:per|a) minute)")
-_RESPIRATORY_RATE = re.compile(rf"(?:呼吸频率|呼吸次数|呼吸|\brespiratory rate\b|\bbreathing rate\b|\brr\b|\bbreathing\b){_IS}(?:每分钟|1分钟|一分钟)?{_IS}(\d{{2,3}})\s*(?:次|下|times|/ ?min|per minute|a minute|breaths|$|[,，。.])")
+_RESPIRATORY_RATE = re.compile(
+    rf"(?:呼吸频率|呼吸次数|呼吸|\brespiratory rate\b|\bbreathing rate\b|\brr\b|\bbreathing\b){_IS}(?:每分钟|1分钟|一分钟)?{_IS}(\d{{2,3}})\s*(?:次|下|times|/ ?min|per minute|a minute|breaths|$|[,，。.])"
+)
 _BREATHS = re.compile(r"(\d{2,3})\s*(?:breaths|times) (?:per|a) minute")
-_GLUCOSE = re.compile(rf"(?:血糖|空腹血糖|随机血糖|餐后血糖|糖|\bglucose\b|\bblood sugar\b|\bsugar(?: level)?\b|\bbg\b){_IS}{_N}\s*(mg/?dl|mmol(?:/l)?|毫摩尔)?(?!\s*(?:年|天|个|岁|片|粒|years?|\d|%))")
+_GLUCOSE = re.compile(
+    rf"(?:血糖|空腹血糖|随机血糖|餐后血糖|糖|\bglucose\b|\bblood sugar\b|\bsugar(?: level)?\b|\bbg\b){_IS}{_N}\s*(mg/?dl|mmol(?:/l)?|毫摩尔)?(?!\s*(?:年|天|个|岁|片|粒|years?|\d|%))"
+)
 _GCS = re.compile(rf"(?:\bgcs\b|格拉斯哥|昏迷评分){_IS}{_N}")
-_PAIN_SCORE = re.compile(r"(?:疼痛|痛|疼|\bpain\b)[^，。,;；]{0,12}?(?<!\d)(10|\d)\s*(?:分(?!钟)|/\s*10|out of (?:10|ten))")
-_METER_HIGH = re.compile(r"(?:血糖仪?|\bmeter\b|\bglucometer\b|\bsugar\b)[^，。,.;]{0,24}(?:爆表|测不出|显示hi\b|\bhi\b|\bhigh on\b|\bsays? (?:it is )?\"?hi(?:gh)?\b|\bjust says hi(?:gh)?\b|\breads? hi(?:gh)?\b)")
+_PAIN_SCORE = re.compile(
+    r"(?:疼痛|痛|疼|\bpain\b)[^，。,;；]{0,12}?(?<!\d)(10|\d)\s*(?:分(?!钟)|/\s*10|out of (?:10|ten))"
+)
+_METER_HIGH = re.compile(
+    r"(?:血糖仪?|\bmeter\b|\bglucometer\b|\bsugar\b)[^，。,.;]{0,24}(?:爆表|测不出|显示hi\b|\bhi\b|\bhigh on\b|\bsays? (?:it is )?\"?hi(?:gh)?\b|\bjust says hi(?:gh)?\b|\breads? hi(?:gh)?\b)"
+)
 
 
 def find_vitals(text: str) -> list[VitalSign]:
@@ -76,6 +96,8 @@ def find_vitals(text: str) -> list[VitalSign]:
 def _readings(text: str) -> Iterator[tuple[str, float, str, int, str]]:
     for match in _FAHRENHEIT.finditer(text):
         value = float(match[1])
+        if value <= 45 and not match["sign"]:
+            continue  # 45f is a woman of 45
         if value <= 45:  # nobody has 39 ℉: the unit was mistaken
             yield "temperature", value, match[0], match.start(1), "℉ written for ℃"
         else:

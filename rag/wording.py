@@ -22,10 +22,12 @@ _SPACES = re.compile(r"[ \t\u3000]+")
 _DIGIT = {**{character: value for value, character in enumerate("零一二三四五六七八九")}, "〇": 0, "两": 2, "俩": 2}
 _UNIT = {"十": 10, "百": 100, "千": 1000}
 _MEASURE = (
-    "个多月|个半月|个月|个星期|个礼拜|个钟头|个小时|个半小时|个多小时|周岁|岁|周|星期|礼拜|天|日龄|日|小时|钟头|分钟|分|秒|年|"
+    "个多月|个半月|个月|个星期|个礼拜|个钟头|个小时|个半小时|个多小时|周岁|岁|周|星期|礼拜|天|日龄|日|小时|钟头|分钟|秒|年|"
     "度|摄氏度|次|下|毫米汞柱|厘米|斤|公斤|片|粒|颗|瓶|口|杯|胎|孕"
 )
-_NUMERAL = re.compile(rf"(?<![一二三四五六七八九十百千第])([零〇一二两俩三四五六七八九十百千]+)(?=(?:来|几|多)?(?:{_MEASURE}))")
+_NUMERAL = re.compile(
+    rf"(?<![一二三四五六七八九十百千第])([零〇一二两俩三四五六七八九十百千]+)(?=(?:来|几|多)?(?:{_MEASURE}))"
+)
 _DEGREES_AND = re.compile(r"(\d{2})度([0-9零一二三四五六七八九])(?!\d)")
 _HALF = re.compile(r"(\d+)(个半|岁半|年半|天半)")
 _HALF_UNIT = {"个半": "个", "岁半": "岁", "年半": "年", "天半": "天"}
@@ -49,8 +51,10 @@ def normalise(text: str) -> str:
 
 def digits_for_numerals(text: str) -> str:
     """Chinese numerals that count something, as digits: 三十九度五 → 39.5度, 两岁半 → 2.5岁, 半小时 → 0.5小时."""
-    text = _NUMERAL.sub(lambda match: str(_number_of(match[1])), text)
-    text = _DEGREES_AND.sub(lambda match: f"{match[1]}.{_number_of(match[2]) if not match[2].isdigit() else match[2]}度", text)
+    text = _NUMERAL.sub(lambda match: str(_number_of(match[1] or match[2])), text)
+    text = _DEGREES_AND.sub(
+        lambda match: f"{match[1]}.{_number_of(match[2]) if not match[2].isdigit() else match[2]}度", text
+    )
     text = _HALF.sub(lambda match: f"{match[1]}.5{_HALF_UNIT[match[2]]}", text)
     return re.sub(r"半(?=个?(?:小时|钟头|天|年|月|岁))", "0.5", text)
 

@@ -72,7 +72,9 @@ class ExtractiveWriter:
         unique = {sentence.text: sentence for sentence in reversed(draft)}
         return [sentence for sentence in draft if unique.pop(sentence.text, None) is not None][:MAX_SENTENCES]
 
-    def _best(self, evidence: Evidence, passages: Sequence[Passage], count: int, ordered: bool = False) -> list[DraftSentence]:
+    def _best(
+        self, evidence: Evidence, passages: Sequence[Passage], count: int, ordered: bool = False
+    ) -> list[DraftSentence]:
         """The sentences that hold most of the question's words, earlier passages first among equals."""
         candidates = []
         for rank, passage in enumerate(passages):

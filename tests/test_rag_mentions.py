@@ -6,11 +6,13 @@ import pytest
 
 from knowledge.red_flags import load_signs
 from rag.mentions import SignPhrases, Status, find_mentions
-from rag.phrases import parse_phrase
+from rag.phrases import parse_phrases
 from rag.wording import normalise
 
 SIGNS = [
-    SignPhrases(sign.id, sign.kind, tuple(phrase for written in (*sign.zh, *sign.en) for phrase in parse_phrase(written)))
+    SignPhrases(
+        sign.id, sign.kind, tuple(parse_phrases((*sign.zh, *sign.en)))
+    )
     for sign in load_signs().values()
 ]
 

@@ -9,14 +9,16 @@ import click
 
 from knowledge.records import Language
 from knowledge.replies import AssistantReply, CitedAnswer
-from ui.ready import ready_assistant
 from rag.assistant import checked
+from ui.ready import ready_assistant
 
 
 @click.command(no_args_is_help=True)
 @click.argument("question")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-@click.option("--language", type=click.Choice(["zh", "en"]), help="Language of the reply; by default that of the question.")
+@click.option(
+    "--language", type=click.Choice(["zh", "en"]), help="Language of the reply; by default that of the question."
+)
 def ask(question: str, as_json: bool, language: Language | None) -> None:
     """Ask one QUESTION; print how urgent it is, which department, and what the guidance says.
 
@@ -48,15 +50,33 @@ def reply_as_json(reply: AssistantReply) -> dict[str, Any]:
         "citations": [vars(citation) for citation in answer.citations] if isinstance(answer, CitedAnswer) else [],
         "abstained": not isinstance(answer, CitedAnswer),
         "red_flags": [flag.id for flag in triage.red_flags],
-        "follow_up": {"question": reply.follow_up.question, "options": list(reply.follow_up.options), "why": reply.follow_up.why}
+        "follow_up": {
+            "question": reply.follow_up.question,
+            "options": list(reply.follow_up.options),
+            "why": reply.follow_up.why,
+        }
         if reply.follow_up
         else None,
     }
 
 
 _WORDS = {
-    "zh": {"why": "原因", "departments": "科室", "answer": "依据资料", "sources": "出处", "ask": "想再问一句", "notice": "这是就医指引，不是诊断。"},
-    "en": {"why": "Why", "departments": "Departments", "answer": "From the guidance", "sources": "Sources", "ask": "One more question", "notice": "This is guidance, not a diagnosis."},
+    "zh": {
+        "why": "原因",
+        "departments": "科室",
+        "answer": "依据资料",
+        "sources": "出处",
+        "ask": "想再问一句",
+        "notice": "这是就医指引，不是诊断。",
+    },
+    "en": {
+        "why": "Why",
+        "departments": "Departments",
+        "answer": "From the guidance",
+        "sources": "Sources",
+        "ask": "One more question",
+        "notice": "This is guidance, not a diagnosis.",
+    },
 }
 
 
@@ -71,7 +91,14 @@ def reply_as_text(reply: AssistantReply) -> str:
     lines += ["", f"{words['answer']}:", *(f"  {line}" for line in answer.text.splitlines())]
     if isinstance(answer, CitedAnswer):
         lines += ["", f"{words['sources']}:"]
-        lines += [f"  [{citation.key}] {citation.title} · {citation.section}{f' · p. {citation.page}' if citation.page else ''}" for citation in answer.citations]
+        lines += [
+            f"  [{citation.key}] {citation.title} · {citation.section}{f' · p. {citation.page}' if citation.page else ''}"
+            for citation in answer.citations
+        ]
     if reply.follow_up:
-        lines += ["", f"{words['ask']}: {reply.follow_up.question}  ({' / '.join(reply.follow_up.options)})", f"  {reply.follow_up.why}"]
+        lines += [
+            "",
+            f"{words['ask']}: {reply.follow_up.question}  ({' / '.join(reply.follow_up.options)})",
+            f"  {reply.follow_up.why}",
+        ]
     return "\n".join([*lines, "", words["notice"]])

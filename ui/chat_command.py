@@ -26,7 +26,9 @@ def chat(port: int) -> None:
     from ui.ready import ensure_index
 
     ensure_index(load_settings())
-    os.environ["PYTHONPATH"] = os.pathsep.join(part for part in (str(PATIENT_APP.parents[1]), os.environ.get("PYTHONPATH")) if part)
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        part for part in (str(PATIENT_APP.parents[1]), os.environ.get("PYTHONPATH")) if part
+    )
     options = {
         "server.address": "127.0.0.1",
         "server.port": str(port),

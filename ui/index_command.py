@@ -22,7 +22,13 @@ def index() -> None:
 
 
 @index.command()
-@click.option("--source", "sources", multiple=True, type=click.Path(path_type=Path), help="A folder of .md, .txt and .pdf documents to add; may be repeated.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder of .md, .txt and .pdf documents to add; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def rebuild(sources: tuple[Path, ...], as_json: bool) -> None:
     """Read the shipped knowledge and every --source folder, and build a new index. The old one serves until it is done."""
@@ -41,7 +47,9 @@ def rebuild(sources: tuple[Path, ...], as_json: bool) -> None:
         return
     for line in refused_lines(report.refused):
         click.echo(f"daozhen: {line}", err=True)
-    click.echo(f"{report.documents} documents, {report.passages} passages, {report.seconds:.1f} s: generation {report.generation}")
+    click.echo(
+        f"{report.documents} documents, {report.passages} passages, {report.seconds:.1f} s: generation {report.generation}"
+    )
 
 
 @index.command()
@@ -61,4 +69,8 @@ def status(as_json: bool) -> None:
         "dimension": manifest.dimension,
         "source_dirs": list(manifest.source_dirs),
     }
-    click.echo(json.dumps(shown, ensure_ascii=False, indent=2) if as_json else "\n".join(f"{key:12} {value}" for key, value in shown.items()))
+    click.echo(
+        json.dumps(shown, ensure_ascii=False, indent=2)
+        if as_json
+        else "\n".join(f"{key:12} {value}" for key, value in shown.items())
+    )

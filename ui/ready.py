@@ -31,6 +31,9 @@ def ensure_index(settings: Settings) -> None:
     state = index_state(settings.index_dir)
     if state == "current":
         return
-    click.echo(f"daozhen: {'building the index' if state == 'missing' else 'the knowledge has changed; building the index again'} …", err=True)
+    click.echo(
+        f"daozhen: {'building the index' if state == 'missing' else 'the knowledge has changed; building the index again'} …",
+        err=True,
+    )
     with progress_bar("index") as step:
         rebuild_index(settings.index_dir, embedder_for(settings), indexed_source_dirs(settings.index_dir), step)

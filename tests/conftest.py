@@ -1,0 +1,32 @@
+"""Shared by all tests: a home folder with a built index, made once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rag.config import Settings, quiet_libraries
+
+quiet_libraries()
+os.environ["DAOZHEN_HOME"] = "/nonexistent/daozhen-home-for-tests"  # no test touches a real home by accident
+
+
+@pytest.fixture(scope="session")
+def built_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder whose index holds the shipped knowledge."""
+    from ingest.pipeline import rebuild_index
+    from rag.embedder import load_embedder
+
+    home = tmp_path_factory.mktemp("home")
+    rebuild_index(Settings(home).index_dir, load_embedder(), [])
+    return home
+
+
+@pytest.fixture(scope="session")
+def assistant(built_home: Path):
+    """The assistant over the shipped knowledge."""
+    from rag import load_assistant
+
+    return load_assistant(Settings(built_home))

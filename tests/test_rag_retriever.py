@@ -1,0 +1,50 @@
+"""Retrieval over the shipped knowledge, as LangChain sees it."""
+
+from __future__ import annotations
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+
+from rag import load_retriever
+from rag.config import Settings
+from rag.retriever import fuse_ranks
+
+
+@pytest.fixture(scope="module")
+def settings(built_home):
+    return Settings(built_home)
+
+
+def test_it_is_a_langchain_retriever_whose_documents_say_where_they_stand(settings):
+    retriever = load_retriever(k=4, settings=settings)
+    found = retriever.invoke("胸口痛是怎么回事")
+    assert isinstance(retriever, BaseRetriever) and 0 < len(found) <= 4
+    assert all(isinstance(document, Document) for document in found)
+    for key in ("title", "section", "page", "source_id", "language", "score"):
+        assert key in found[0].metadata
+    assert all(0 <= document.metadata["score"] <= 1 for document in found)
+
+
+@pytest.mark.parametrize(("question", "guide"), [("胸口疼怎么办", "chest_pain"), ("我血压高要注意什么", "hypertension"), ("my child has a fever", "fever_in_children")])
+def test_the_right_guide_is_among_the_first(question, guide, settings):
+    found = load_retriever(k=5, settings=settings).invoke(question)
+    assert f"guidelines/{guide}" in {document.metadata["source_id"] for document in found}
+
+
+def test_language_and_department_filter_before_the_search(settings):
+    found = load_retriever(k=5, language="en", departments=["cardiology"], settings=settings).invoke("胸痛")
+    assert len(found) == 5
+    assert {document.metadata["language"] for document in found} == {"en"}
+    assert all("cardiology" in document.metadata["departments"] for document in found)
+
+
+def test_min_score_leaves_out_what_is_not_about_the_question(settings):
+    assert load_retriever(k=5, min_score=0.99, settings=settings).invoke("胸痛") == []
+    assert load_retriever(k=5, departments=["no_such"], settings=settings).invoke("胸痛") == []
+
+
+def test_ranks_are_fused_by_weight():
+    assert fuse_ranks([([1, 2], 1.0), ([2, 3], 1.0)])[0] == 2
+    assert fuse_ranks([([1], 0.1), ([3], 1.0)]) == [3, 1]
+    assert fuse_ranks([]) == []
