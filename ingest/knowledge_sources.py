@@ -107,11 +107,10 @@ def _boundary_sentences(
             else boundary.belongs_to
         )
         complaint, decides = boundary.complaint.in_language(language), boundary.decides.in_language(language)
-        yield (
-            f"{complaint}：看{other}。{decides}"
-            if language == "zh"
-            else f"{complaint[:1].upper()}{complaint[1:]}: {other}. {decides}"
-        )
+        if language == "zh":
+            yield f"{complaint}，看{other}：{decides}"
+        else:
+            yield f"{complaint[:1].upper()}{complaint[1:]} belongs to {other}: {decides}"
 
 
 def _listed(items: tuple[str, ...], language: Language) -> str:

@@ -26,7 +26,7 @@ _NUMBER = (
     + ")"
 )
 _MEASURE = re.compile(
-    rf"{_NUMBER}\s*(?:来|几|多|or (?:so|more|two|three)|to \d+|-\s*\d+)?\s*(?:{'|'.join(f'(?P<{unit}>{pattern})' for pattern, unit in _UNITS)})(?!ly)"
+    rf"{_NUMBER}\s*(?:来|几|多|full |whole |solid |straight |or (?:so|more|two|three)|to \d+|-\s*\d+)?\s*(?:{'|'.join(f'(?P<{unit}>{pattern})' for pattern, unit in _UNITS)})(?!ly)"
 )
 _NOT_LASTING = re.compile(
     r"^\s*(?:以?前|之前|后|以后|大|old|ago|内|pregnant|postpartum|个?月大|龄|的?(?:宝宝|婴儿|孩子|娃)|of age|\bearlier\b)"

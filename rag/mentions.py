@@ -7,12 +7,15 @@ so that "没吃饭，胸痛" and "never had pain like this" deny nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from rag.phrases import Phrase
+from rag.phrases import Phrase, parse_phrases
 from rag.scope import Scope, clause_of, sentence_of
+
+LONGEST_LITERAL = 12  # characters by which a phrase is indexed
 
 
 class Status(Enum):
@@ -36,29 +39,39 @@ class Mention:
     status: Status
 
 
-@dataclass(frozen=True)
-class SignPhrases:
-    """A sign's phrases, ready to be looked for. kind as in knowledge.red_flags.Sign."""
+class SignLexicon:
+    """Every sign's phrases, indexed by a literal each must hold, so that a text meets only the phrases it may contain."""
 
-    sign_id: str
-    kind: str
-    phrases: tuple[Phrase, ...]
+    def __init__(self, signs: Iterable[tuple[str, str, Sequence[str]]]) -> None:
+        """signs: (sign id, kind as in knowledge.red_flags.Sign, phrases as written)."""
+        rows = list(signs)
+        self._kinds = {sign_id: kind for sign_id, kind, _ in rows}
+        owners = [sign_id for sign_id, _, written in rows for _ in written]
+        self._by_literal: defaultdict[str, list[tuple[str, Phrase]]] = defaultdict(list)
+        for sign_id, phrase in zip(owners, parse_phrases(text for _, _, written in rows for text in written), strict=True):
+            for literal in phrase.telling():
+                self._by_literal[literal[:LONGEST_LITERAL]].append((sign_id, phrase))
+        self._lengths = sorted({len(literal) for literal in self._by_literal})
 
+    def find(self, text: str, patient_relation: str = "self") -> list[Mention]:
+        """Every mention of every sign in a normalised text, longest first where two of one sign overlap.
 
-def find_mentions(text: str, signs: Iterable[SignPhrases]) -> list[Mention]:
-    """Every mention of every sign in a normalised text, longest first where two of one sign overlap."""
-    kinds: dict[str, str] = {}
-    spans: list[tuple[int, int, str]] = []
-    for sign in signs:
-        kinds[sign.sign_id] = sign.kind
-        found = {span for phrase in sign.phrases for span in phrase.find(text)}
-        spans += [(start, end, sign.sign_id) for start, end in _without_overlaps(found)]
-    spans.sort()
-    covered = [(start, end) for start, end, _ in spans]
-    return [
-        Mention(sign_id, start, end, text[start:end], _status(text, start, end, kinds, sign_id, covered))
-        for start, end, sign_id in spans
-    ]
+        patient_relation: who is ill (rag.patient); what is said of that relative is the patient's own, not family history.
+        """
+        found: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
+        for sign_id, phrase in self._candidates(text):
+            found[sign_id].update(phrase.find(text))
+        spans = sorted((start, end, sign_id) for sign_id, places in found.items() for start, end in _without_overlaps(places))
+        covered = [(start, end) for start, end, _ in spans]
+        return [
+            Mention(sign_id, start, end, text[start:end], _status(text, start, end, self._kinds[sign_id], covered, patient_relation))
+            for start, end, sign_id in spans
+        ]
+
+    def _candidates(self, text: str) -> Iterator[tuple[str, Phrase]]:
+        pieces = {text[at : at + length] for length in self._lengths for at in range(len(text) - length + 1)}
+        for literal in pieces & self._by_literal.keys():
+            yield from self._by_literal[literal]
 
 
 def _without_overlaps(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -70,18 +83,17 @@ def _without_overlaps(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]
 
 
 def _status(
-    text: str, start: int, end: int, kinds: Mapping[str, str], sign_id: str, covered: list[tuple[int, int]]
+    text: str, start: int, end: int, kind: str, covered: list[tuple[int, int]], patient_relation: str
 ) -> Status:
     scope = Scope(text, start, end, clause_of(text, start, end), sentence_of(text, start, end), covered)
     if scope.is_denied():
         return Status.DENIED
     if scope.is_conditional() or scope.is_general_question():
         return Status.HYPOTHETICAL
-    kind = kinds[sign_id]
     if kind == "condition" and scope.is_suspected():
         return Status.HYPOTHETICAL
-    if kind != "sign" and scope.is_of_relatives():
+    if kind != "sign" and scope.is_of_relatives(patient_relation):
         return Status.OTHERS
-    if kind != "background" and scope.is_past():
+    if kind != "background" and scope.is_past(is_condition=kind == "condition"):
         return Status.PAST
     return Status.AFFIRMED

@@ -34,6 +34,10 @@ class Phrase:
     needed: tuple[tuple[str, ...], ...]
     _compiled: list[re.Pattern[str]] = field(default_factory=list, compare=False, repr=False)
 
+    def telling(self) -> tuple[str, ...]:
+        """The literals of which one must occur, chosen to occur by chance as seldom as possible."""
+        return max(self.needed, key=lambda literals: min(map(len, literals)))
+
     def find(self, text: str) -> Iterator[tuple[int, int]]:
         """Where the phrase stands in a normalised text, as (start, end)."""
         for literals in self.needed:
@@ -73,7 +77,8 @@ def _parsed(plain: str, written: str) -> Phrase:
         raise InvalidKnowledge(f"phrase {written!r}: `{rest[0]}` stands outside parentheses")
     if not part.needed:
         raise InvalidKnowledge(f"phrase {written!r}: nothing in it must be there; say a word that must")
-    return Phrase(rf"\b{part.expression}\b" if english else part.expression, part.needed)
+    # a word ends where letters and digits end: \b would see none between English and Chinese
+    return Phrase(rf"(?<![a-z0-9]){part.expression}(?![a-z0-9])" if english else part.expression, part.needed)
 
 
 def _sequence(tokens: list[str], english: bool, written: str) -> tuple[_Part, list[str]]:

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 
 from knowledge.red_flags import OWN_PATTERNS, RedFlag, Sign, Term
 from rag.durations import Duration, duration_of, find_durations
-from rag.mentions import Mention, SignPhrases, Status, find_mentions
-from rag.patient import Patient, find_patient
-from rag.phrases import parse_phrases
+from rag.mentions import Mention, SignLexicon, Status
+from rag.patient import Patient, find_patient, relation_of
 from rag.scope import sentence_of
 from rag.vitals import VitalSign, find_vitals
 from rag.wording import normalise
@@ -69,10 +67,8 @@ class RedFlagMatcher:
     def __init__(self, flags: Mapping[str, RedFlag], signs: Mapping[str, Sign]) -> None:
         self.flags = dict(flags)
         self.signs = dict(signs)
-        written = [(sign.id, sign.kind, sign.zh + sign.en) for sign in signs.values()]
-        written += [(_own(flag.id), "sign", flag.patterns.both()) for flag in flags.values() if flag.patterns.both()]
-        phrases = iter(parse_phrases(text for _, _, texts in written for text in texts))
-        self._phrases = [SignPhrases(name, kind, tuple(islice(phrases, len(texts)))) for name, kind, texts in written]
+        own = [(_own(flag.id), "sign", flag.patterns.both()) for flag in flags.values() if flag.patterns.both()]
+        self._lexicon = SignLexicon([*((sign.id, sign.kind, sign.zh + sign.en) for sign in signs.values()), *own])
 
     def read(self, text: str) -> Findings:
         """What the text says: signs, vital signs, who is ill, and the red flags that follow.
@@ -80,7 +76,7 @@ class RedFlagMatcher:
         text: everything the patient has said so far, one turn a line.
         """
         plain = normalise(text)
-        mentions = tuple(find_mentions(plain, self._phrases))
+        mentions = tuple(self._lexicon.find(plain, relation_of(plain)))
         pregnant = _pregnancy(mentions)
         findings = Findings(plain, mentions, tuple(find_vitals(plain)), find_patient(plain, pregnant))
         raised = (self._raise(flag, findings) for flag in self.flags.values())
@@ -128,8 +124,7 @@ def _lasting_holds(flag: RedFlag, term: Term, findings: Findings) -> str | None:
 
 
 def _age_holds(flag: RedFlag, term: Term, findings: Findings) -> str | None:
-    age = findings.patient.likely_age_years
-    return "" if age is not None and term.holds(age) else None
+    return "" if any(term.holds(age) for age in findings.patient.likely_ages) else None
 
 
 def _vital_holds(flag: RedFlag, term: Term, findings: Findings) -> str | None:

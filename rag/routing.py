@@ -31,10 +31,10 @@ class RoutingWeights:
     unlikely_child: for a children's department when nobody young is spoken of; pregnancy: for obstetrics when pregnant.
     """
 
-    best_phrase: float = 6.0
-    all_words: float = 5.0
-    nearest: float = 6.0
-    named: float = 1.6
+    best_phrase: float = 5.0
+    all_words: float = 10.0
+    nearest: float = 8.0
+    named: float = 0.5
     unlikely_child: float = -3.0
     pregnancy: float = 1.5
 
@@ -50,11 +50,15 @@ class RoutingPhrase:
 
 @dataclass(frozen=True)
 class DepartmentScore:
-    """log_odds: evidence for the department, comparable within one question; phrase: the nearest of its phrases."""
+    """log_odds: evidence for the department, comparable within one question; phrases: by language, the nearest of its own."""
 
     department_id: str
     log_odds: float
-    phrase: str
+    phrases: Mapping[str, str]
+
+    def phrase(self, language: Language) -> str:
+        """The nearest phrase in that language, or in the other where it has none."""
+        return self.phrases.get(language) or next(iter(self.phrases.values()))
 
 
 class RoutingIndex:
@@ -114,8 +118,8 @@ class RoutingIndex:
         evidence = self.evidence(text, query)
         log_odds = evidence.matrix @ np.array([weights.best_phrase, weights.all_words, weights.nearest, weights.named])
         return [
-            DepartmentScore(department_id, float(value), self.phrases[place].text)
-            for department_id, value, place in zip(self.department_ids, log_odds, evidence.nearest_phrases, strict=True)
+            DepartmentScore(department_id, float(value), nearest)
+            for department_id, value, nearest in zip(self.department_ids, log_odds, evidence.nearest_phrases, strict=True)
         ]
 
     def evidence(self, text: str, query: np.ndarray) -> RoutingEvidence:
@@ -131,8 +135,17 @@ class RoutingIndex:
             cosines = by_vector[places]
             top = np.partition(cosines, -min(NEAREST, len(cosines)))[-NEAREST:]
             rows.append([by_words[places].max(), by_document[number], top.mean(), named.get(department_id, 0.0)])
-            nearest.append(int(places[np.argmax(by_words[places] + cosines)]))
+            nearest.append(self._nearest_by_language(places, by_words[places] + cosines))
         return RoutingEvidence(np.array(rows), tuple(nearest))
+
+    def _nearest_by_language(self, places: np.ndarray, fit: np.ndarray) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for order in np.argsort(-fit, kind="stable"):
+            text = self.phrases[int(places[order])].text
+            found.setdefault("en" if text.isascii() else "zh", text)
+            if len(found) == 2:
+                break
+        return found
 
     def _named_in(self, plain: str) -> dict[str, float]:
         """Departments one of whose names or conditions stands in the text; a longer name counts more, up to 1.5."""
@@ -146,10 +159,10 @@ class RoutingIndex:
 
 @dataclass(frozen=True)
 class RoutingEvidence:
-    """matrix: (departments, 4) best_phrase, all_words, nearest, named; nearest_phrases: a phrase number for each department."""
+    """matrix: (departments, 4) best_phrase, all_words, nearest, named; nearest_phrases: by language, for each department."""
 
     matrix: np.ndarray
-    nearest_phrases: tuple[int, ...]
+    nearest_phrases: tuple[dict[str, str], ...]
 
 
 def phrases_of(department: Department) -> list[RoutingPhrase]:
@@ -163,9 +176,9 @@ def phrases_of(department: Department) -> list[RoutingPhrase]:
 
 def admitted(department: Department, patient: Patient) -> bool:
     """Whether the patient may be sent there at all."""
-    return not department.referral_only and department.patients.admits(
-        patient.likely_age_years, patient.sex, patient.pregnant
-    )
+    limits = department.patients
+    ages = patient.likely_ages or (None,)
+    return not department.referral_only and any(limits.admits(age, patient.sex, patient.pregnant) for age in ages)
 
 
 def patient_log_odds(department: Department, patient: Patient, weights: RoutingWeights = RoutingWeights()) -> float:
@@ -173,7 +186,7 @@ def patient_log_odds(department: Department, patient: Patient, weights: RoutingW
     limits = department.patients
     for_children = limits.max_age_years is not None and limits.max_age_years <= CHILD_MAX_AGE
     value = 0.0
-    if for_children and patient.likely_age_years is None:
+    if for_children and not patient.likely_ages:
         value += weights.unlikely_child
     if patient.pregnant and department.id == "obstetrics":
         value += weights.pregnancy

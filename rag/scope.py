@@ -62,20 +62,23 @@ _SUSPICION_FILLERS = re.compile(
     r"得了?|有|是|了|的|出现|发生|自己|我|他|她|又|"
     r"\b(?:it|is|i|am|that|about|of|a|an|the|having|have|has|may|might|could|be|getting|get|this|my|he|she|being|another|just|had|some|kind)\b"
 )
-_RELATIVES = re.compile(
+_FAMILY_HISTORY = re.compile(
     r"家族史|家族病史|家族里|家族中|家族有|家里(?:人|老人|长辈)?有|遗传史|父母(?:都)?有|祖上|"
-    r"(?:父亲|母亲|爸爸?|妈妈?|爷爷|奶奶|外公|外婆|姥姥|姥爷|哥哥|姐姐|叔叔|舅舅)(?:都|也|以前|之前|曾经)?(?:有|得过|患过?|死于|因|就是)|"
     r"\bfamily history\b|\bruns in (?:my|the|our) family\b|\b(?:both )?(?:my )?parents (?:have|had|both)\b|"
-    r"\b(?:my )?(?:father|mother|mom|dad|brother|sister|uncle|aunt|grandpa|grandma|cousin)s? (?:has|had|have|died (?:of|from)|passed away from|also had)\b|"
     r"同事|邻居|同学|新闻|电视|电影|小说|网上说|抖音|\bneighbor|\bcoworker|\bcolleague|\bon tv\b|\bread about\b|\bmovie\b"
 )
-_PAST = re.compile(
-    r"去年|前年|大前年|以前|曾经|曾|从前|过去(?!的?[0-9]+(?:分|小时|天))|小时候|年轻(?:的)?时候?|早年|既往|病史|往年|几年前|多年前|\d+(?:\.\d+)?(?:多|几|来)?(?:年|个月)(?:多)?(?:以)?前|上个月|上次住院|"
-    r"\byears? ago\b|\bmonths? ago\b|\blast year\b|\bused to (?:have|get|be)\b|\bin the past\b|\bhistory of\b|\bhx of\b|\bpreviously\b|\bas a (?:child|kid|teenager)\b|"
-    r"\bwhen i was (?:a |young|little|\d)|\bback in (?:19|20)\d\d\b|\bin (?:19|20)\d\d\b|\bin my (?:twenties|thirties|forties|youth)\b|\bonce had\b"
+_RELATIVE_HAS = re.compile(
+    r"(?:父亲|母亲|爸爸?|妈妈?|爷爷|奶奶|外公|外婆|姥姥|姥爷|哥哥|姐姐|弟弟|妹妹|叔叔|舅舅|姑姑|姨妈?)(?:都|也|以前|之前|曾经)?(?:有|得过|患过?|死于|因|就是)|"
+    r"\b(?:father|mother|mom|dad|brother|sister|uncle|aunt|grandpa|grandma|cousin)s? (?:has|had|have|died (?:of|from)|passed away from|also had)\b"
 )
+_PAST = re.compile(
+    r"去年|前年|大前年|以前|曾经|曾|从前|过去(?!的?[0-9]+(?:分|小时|天))|小时候|年轻(?:的)?时候?|早年|既往|病史|往年|几年前|多年前|\d+(?:\.\d+)?(?:多|几|来)?(?:年|个月)(?:多)?(?:以)?前|上个月|上次住院|那回|那次|"
+    r"\byears? ago\b|\bmonths? ago\b|\blast year\b|\bused to (?:have|get|be)\b|\bin the past\b|\bhistory of\b|\bhx of\b|\bpreviously\b|\bas a (?:child|kid|teenager)\b|"
+    r"\bwhen i was (?:a |young|little|\d)|\bback in (?:19|20)\d\d\b|\bin (?:19|20)\d\d\b|\bin my (?:twenties|thirties|forties|youth)\b|\bonce had\b|\bthat time\b|\bback then\b"
+)
+_PAST_CONDITION_AFTER = re.compile(r"^(?:过|史|病史|后遗症|康复|术后)")
 _PAST_AFTER = re.compile(
-    r"^(?:过|史|病史|后遗症|康复|术后|\s*(?:\d+|several|many|a few|two|three|five|ten|some) (?:years|months) ago|\s*years ago|\s*last year|\s*in (?:19|20)\d\d|\s*as a (?:child|kid))"
+    r"^(?:过|\s*(?:\d+|several|many|a few|two|three|five|ten|some) (?:years|months) ago|\s*years ago|\s*last year|\s*in (?:19|20)\d\d|\s*as a (?:child|kid))"
 )
 _STILL = re.compile(
     r"现在|又|今天|今早|今晚|刚|还在|还是|一直|至今|到现在|复发|再次|最近|这几天|目前|开始|起|反复|昨|"
@@ -181,20 +184,24 @@ class Scope:
         """ "会不会是心梗", "worried it's a stroke": a name for a fear, not a finding."""
         return self._governed_by(_SUSPICION, _SUSPICION_FILLERS)
 
-    def is_of_relatives(self) -> bool:
-        """Family history, or an illness heard of."""
-        return bool(_RELATIVES.search(self.text, self.clause[0], self.start)) or bool(
-            re.match(r"(?:家族史|的家族史|\s*runs in|\s*in (?:my|the|our) family)", self.text[self.end :])
-        )
+    def is_of_relatives(self, patient_relation: str) -> bool:
+        """Family history, or an illness heard of; not when the relative is the one who is ill."""
+        before = (self.clause[0], self.start)
+        if _FAMILY_HISTORY.search(self.text, *before):
+            return True
+        if patient_relation == "self" and _RELATIVE_HAS.search(self.text, *before):
+            return True
+        return bool(re.match(r"(?:家族史|的家族史|\s*runs in|\s*in (?:my|the|our) family)", self.text[self.end :]))
 
-    def is_past(self) -> bool:
-        """ "去年心梗过", "had a stroke in 2019": over, and not said to be back."""
+    def is_past(self, is_condition: bool) -> bool:
+        """"去年心梗过", "had a stroke in 2019": over, and not said to be back."""
         clause = self.text[self.clause[0] : self.clause[1]]
         if _STILL.search(clause):
             return False
-        return bool(_PAST.search(self.text, self.clause[0], self.start)) or bool(
-            _PAST_AFTER.match(self.text[self.end :])
-        )
+        after = self.text[self.end :]
+        if _PAST_AFTER.match(after) or (is_condition and _PAST_CONDITION_AFTER.match(after)):
+            return True
+        return bool(_PAST.search(self.text, self.clause[0], self.start))
 
     def _governed_by(self, cues: re.Pattern[str], fillers: re.Pattern[str]) -> bool:
         return any(

@@ -17,6 +17,7 @@ from rag.red_flag_matcher import Findings, RaisedFlag
 from rag.routing import DepartmentScore, admitted, patient_log_odds, why
 
 MAX_DEPARTMENTS = 5
+MAX_REASONS = 3
 UNCLEAR_LOG_ODDS = 0.9  # below this nothing in the words speaks for any department
 GENERAL_ID = "general_practice"
 SOFTMAX_SCALE = 1.0
@@ -102,7 +103,7 @@ def _ranked(
         if department.id == EMERGENCY_ID or not admitted(department, findings.patient):
             continue
         log_odds[department.id] = score.log_odds + patient_log_odds(department, findings.patient)
-        reasons[department.id] = why(score.phrase, language)
+        reasons[department.id] = why(score.phrase(language), language)
     for raised in findings.raised:
         _count_flag(raised, log_odds, reasons, language)
     if max(log_odds.values(), default=0.0) < UNCLEAR_LOG_ODDS:
@@ -145,11 +146,10 @@ def softmax(log_odds: Mapping[str, float]) -> dict[str, float]:
 
 def _self_care(findings: Findings, records: Sequence[SelfCare]) -> SelfCare | None:
     """The minor complaint that is all a patient speaks of, if it may be watched at home."""
-    age = findings.patient.likely_age_years
     vulnerable = findings.patient.pregnant or not findings.affirmed.keys().isdisjoint(NOT_AT_HOME)
     if findings.raised or findings.vitals or vulnerable:
         return None
-    if age is not None and not SELF_CARE_MIN_AGE <= age <= SELF_CARE_MAX_AGE:
+    if not all(SELF_CARE_MIN_AGE <= age <= SELF_CARE_MAX_AGE for age in findings.patient.likely_ages):
         return None
     longest = max((duration.hours for duration in findings.durations), default=0.0)
     return next((record for record in records if _is_all_there_is(record, findings) and longest <= 24 * record.max_days), None)
@@ -172,7 +172,8 @@ def _reasons(
     departments: Sequence[RankedDepartment],
     language: Language,
 ) -> tuple[Reason, ...]:
-    reasons = [_flag_reason(raised, language) for raised in findings.raised]
+    decisive = [raised for raised in findings.raised if raised.flag.level is urgency]
+    reasons = [_flag_reason(raised, language) for raised in decisive[:MAX_REASONS]]
     reasons += [
         Reason(f"{vital.words}：{vital.doubt}" if language == "zh" else f"{vital.words}: {vital.doubt}")
         for vital in findings.vitals

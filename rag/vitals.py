@@ -6,9 +6,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from rag.wording import number_of_numeral
+
 _N = r"(\d{1,3}(?:\.\d{1,2})?)"
-_IS = r"(?:\s|是|为|有|都|大概|大约|约|在|到|到了|高达|最高|最低|只有|才|已经|达|达到|掉到|降到|低到|烧到|升到|测了?|量了?|量的|测得|的|了|"
-_IS += r":|：|=|\bis\b|\bwas\b|\bof\b|\bat\b|\bdown to\b|\bup to\b|\bonly\b|\babout\b|\baround\b|\breads?\b|\breading\b|\bat about\b|\bhas been\b|\bnow\b|\bover\b|\bhit\b|\bdropped to\b|\bjust\b)*"
+_FILLERS = (
+    r"一直|总是|都|也|现在|刚才|今天|是|为|有|大概|大约|约|在|到了?|高达|最高|最低|只有|只剩|才|已经|达到?|掉到|降到|低到|烧到|升到|飙到|冲到|涨到|跌到|"
+    r"测出来|测了?|量了?|量的|测得|出来|显示|评分|每分钟|1分钟|1分|的|了|:|：|=|'s|"
+    r"\b(?:is|was|are|were|of|at|down to|up to|only|about|around|reads?|reading|at about|has been|been|now|over|above|below|under|hit|dropped to|"
+    r"just|says?|shows?|showing|stuck|staying|hovering|doing|running|went to|measured|it|currently|today)\b"
+)
+_IS = rf"(?:\s|{_FILLERS})*"
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ _PLAUSIBLE = {
     "diastolic": _Plausible(20, 200, (("read as kPa", lambda value: value * 7.5),)),
     "heart_rate": _Plausible(15, 320),
     "respiratory_rate": _Plausible(3, 120),
-    "glucose": _Plausible(0.5, 60, (("read as mg/dL", lambda value: value / 18),)),
+    "glucose": _Plausible(0.5, 35, (("read as mg/dL", lambda value: value / 18),)),
     "gcs": _Plausible(3, 15),
     "pain_score": _Plausible(0, 10),
 }
@@ -55,7 +62,7 @@ _TEMPERATURE = re.compile(
     rf"(?:体温|温度|发烧|高烧|发热|低烧|烧|\btemp(?:erature)?\b|\bfever\b){_IS}{_N}(?!\d|\s*(?:天|日|个|小时|周|岁|年|月|次|分|days?|hours?|weeks?|months?|years?|minutes?|/|%|mmhg|mg|ml))"
 )
 _SPO2 = re.compile(
-    rf"(?:血氧饱和度|血氧|氧饱和度|氧饱|指脉氧|\bspo2\b|\bo2 sat(?:s|uration)?\b|\boxygen(?: level| saturation| sat)?s?\b|\bsats?\b|\bpulse ox(?:imeter)?\b){_IS}{_N}\s*%?(?!\s*(?:liters?|l/|tank|岁))"
+    rf"(?:血氧饱和度|血氧|氧饱和度|氧饱|指脉氧|\bspo2\b|\bo2 sat(?:s|uration)?\b|\boxygen(?: level| saturation| sat)?s?\b|\bsats?\b|\bstats\b|\bpulse ox(?:imeter)?\b){_IS}{_N}\s*%?(?!\s*(?:liters?|l/|tank|岁))"
 )
 _PRESSURE = re.compile(
     r"(?<![\d.])(\d{2,3})\s*(?:/|／|\bover\b|-)\s*(\d{2,3})(?![\d/])(?:\s*(mmhg|毫米汞柱|kpa|千帕))?"
@@ -66,17 +73,17 @@ _SYSTOLIC = re.compile(
 )
 _DIASTOLIC = re.compile(rf"(?:低压|舒张压|\bdiastolic\b){_IS}(\d{{2,3}})")
 _HEART_RATE = re.compile(
-    rf"(?:心率|心跳|脉搏|脉率|\bheart ?rate\b|\bpulse\b|\bhr\b|\bheart (?:is )?(?:beating|racing|going)\b|\bbpm\b){_IS}(?:每分钟)?{_IS}(\d{{2,3}})(?!\s*(?:%|年|天|岁|/\d))"
+    rf"(?:心率|心跳|脉搏|脉率|\bheart ?rate\b|\bpulse\b|\bhr\b|\bheart(?:'s| is| has been)? (?:been )?(?:beating|racing|going|doing)\b|\bbpm\b){_IS}(\d{{2,3}})(?!\s*(?:%|年|天|岁|/\d))"
 )
 _BPM = re.compile(r"(\d{2,3})\s*(?:bpm\b|beats (?:per|a) minute)")
 _RESPIRATORY_RATE = re.compile(
-    rf"(?:呼吸频率|呼吸次数|呼吸|\brespiratory rate\b|\bbreathing rate\b|\brr\b|\bbreathing\b){_IS}(?:每分钟|1分钟|一分钟)?{_IS}(\d{{2,3}})\s*(?:次|下|times|/ ?min|per minute|a minute|breaths|$|[,，。.])"
+    rf"(?:呼吸频率|呼吸次数|呼吸|\brespiratory rate\b|\bbreathing rate\b|\brr\b|\bbreathing\b){_IS}(\d{{1,3}})\s*(?:次|下|times|/ ?min|per minute|a minute|breaths|$|[,，。.])"
 )
 _BREATHS = re.compile(r"(\d{2,3})\s*(?:breaths|times) (?:per|a) minute")
 _GLUCOSE = re.compile(
     rf"(?:血糖|空腹血糖|随机血糖|餐后血糖|糖|\bglucose\b|\bblood sugar\b|\bsugar(?: level)?\b|\bbg\b){_IS}{_N}\s*(mg/?dl|mmol(?:/l)?|毫摩尔)?(?!\s*(?:年|天|个|岁|片|粒|years?|\d|%))"
 )
-_GCS = re.compile(rf"(?:\bgcs\b|格拉斯哥|昏迷评分){_IS}{_N}")
+_GCS = re.compile(rf"(?:\bgcs(?![a-z])|格拉斯哥|昏迷评分){_IS}{_N}")
 _PAIN_SCORE = re.compile(
     r"(?:疼痛|痛|疼|\bpain\b)[^，。,;；]{0,12}?(?<!\d)(10|\d)\s*(?:分(?!钟)|/\s*10|out of (?:10|ten))"
 )
@@ -85,8 +92,15 @@ _METER_HIGH = re.compile(
 )
 
 
+_SPOKEN = re.compile(
+    rf"(血氧饱和度|血氧|氧饱和度|氧饱|指脉氧|高压|低压|血压|收缩压|舒张压|心率|心跳|脉搏|脉率|血糖|体温|温度|烧到|呼吸|格拉斯哥|评分)((?:\s|{_FILLERS}|百分之)*+)"
+    r"([零一二两三四五六七八九十百]+(?:点[零一二三四五六七八九]{1,2})?)(?![零一二两三四五六七八九十百点]|\s*(?:天|个|年|月|周|岁|小时))"
+)
+
+
 def find_vitals(text: str) -> list[VitalSign]:
     """Every vital sign in a normalised text, in the units the rules use."""
+    text = _SPOKEN.sub(lambda match: f"{match[1]}{match[2].replace('百分之', '')}{number_of_numeral(match[3])}", text)
     found: dict[tuple[str, int], VitalSign] = {}
     for kind, value, words, start, doubt in _readings(text):
         found.setdefault((kind, start), _checked(kind, value, words, doubt))

@@ -17,6 +17,7 @@ from knowledge.spellings import load_spellings
 _CJK = r"\u3400-\u9fff"
 _SPACE_BETWEEN_CJK = re.compile(rf"(?<=[{_CJK}])[ \t]+(?=[{_CJK}])")
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+_HYPHEN = re.compile(r"(?<=[a-z])[-\u2010-\u2014](?=[a-z])")
 _SPACES = re.compile(r"[ \t\u3000]+")
 
 _DIGIT = {**{character: value for value, character in enumerate("零一二三四五六七八九")}, "〇": 0, "两": 2, "俩": 2}
@@ -27,6 +28,7 @@ _MEASURE = (
 )
 _NUMERAL = re.compile(
     rf"(?<![一二三四五六七八九十百千第])([零〇一二两俩三四五六七八九十百千]+)(?=(?:来|几|多)?(?:{_MEASURE}))"
+    r"|(?<![一二三四五六七八九十百千第])([一二三四五六七八九])(?=分(?!之))"  # a score; 十分 means very
 )
 _DEGREES_AND = re.compile(r"(\d{2})度([0-9零一二三四五六七八九])(?!\d)")
 _HALF = re.compile(r"(\d+)(个半|岁半|年半|天半)")
@@ -43,6 +45,7 @@ def normalise(text: str) -> str:
     text = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", text)).lower()
     text = _to_simplified().convert(text).replace("’", "'").replace("‘", "'").replace("`", "'")
     text = _SPACES.sub(" ", _SPACE_BETWEEN_CJK.sub("", text))
+    text = _HYPHEN.sub(" ", text)
     spellings = load_spellings()
     text = spellings.mend_english(text)
     text = spellings.mend_chinese(text)
@@ -57,6 +60,15 @@ def digits_for_numerals(text: str) -> str:
     )
     text = _HALF.sub(lambda match: f"{match[1]}.5{_HALF_UNIT[match[2]]}", text)
     return re.sub(r"半(?=个?(?:小时|钟头|天|年|月|岁))", "0.5", text)
+
+
+def number_of_numeral(numeral: str) -> str:
+    """The value of a Chinese numeral, as digits: 八十八 → 88, 二百一 → 210, 七点八 → 7.8."""
+    whole, _, part = numeral.partition("点")
+    value = _number_of(whole) if whole else 0
+    if re.search(r"百[一二三四五六七八九]$", whole):
+        value += 9 * _DIGIT[whole[-1]]  # 二百一 is 210
+    return f"{value}.{''.join(str(_DIGIT[digit]) for digit in part)}" if part else str(value)
 
 
 def _number_of(numeral: str) -> int:

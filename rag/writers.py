@@ -13,6 +13,7 @@ from rag.passages import Passage, RetrievedPassage
 from rag.sentences import split_sentences
 
 MAX_SENTENCES = 7
+MIN_COVERED = 0.25  # share of the question's words a sentence must hold, under its heading, to answer it directly
 MIN_SENTENCE_CHARS = {"zh": 8, "en": 25}
 
 
@@ -63,7 +64,7 @@ class ExtractiveWriter:
     name = "extractive"
 
     def write(self, evidence: Evidence) -> list[DraftSentence]:
-        direct = self._best(evidence, [found.passage for found in evidence.passages], 2)
+        direct = self._best(evidence, [found.passage for found in evidence.passages], 2, MIN_COVERED)
         draft = list(direct)
         for slot in _GUIDE_SLOTS:
             headings = SECTIONS[slot.section]
@@ -73,9 +74,17 @@ class ExtractiveWriter:
         return [sentence for sentence in draft if unique.pop(sentence.text, None) is not None][:MAX_SENTENCES]
 
     def _best(
-        self, evidence: Evidence, passages: Sequence[Passage], count: int, ordered: bool = False
+        self,
+        evidence: Evidence,
+        passages: Sequence[Passage],
+        count: int,
+        min_covered: float = 0.0,
+        ordered: bool = False,
     ) -> list[DraftSentence]:
-        """The sentences that hold most of the question's words, earlier passages first among equals."""
+        """The sentences that hold most of the question's words, earlier passages first among equals.
+
+        min_covered: the share of the question's words a sentence must hold under its heading.
+        """
         candidates = []
         for rank, passage in enumerate(passages):
             for sentence in split_sentences(passage.text):
@@ -83,7 +92,8 @@ class ExtractiveWriter:
                 if not self._may_stand(text, passage, evidence):
                     continue
                 covered = share_covered(evidence.weights, tokens_of(f"{passage.section} {text}"))
-                candidates.append((covered - 0.03 * rank, DraftSentence(text, passage)))
+                if covered >= min_covered:
+                    candidates.append((covered - 0.03 * rank, DraftSentence(text, passage)))
         best = sorted(candidates, key=lambda candidate: -candidate[0])[:count]
         if ordered:
             best = [candidate for candidate in candidates if candidate in best]

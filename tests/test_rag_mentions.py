@@ -5,20 +5,14 @@ from __future__ import annotations
 import pytest
 
 from knowledge.red_flags import load_signs
-from rag.mentions import SignPhrases, Status, find_mentions
-from rag.phrases import parse_phrases
+from rag.mentions import SignLexicon, Status
 from rag.wording import normalise
 
-SIGNS = [
-    SignPhrases(
-        sign.id, sign.kind, tuple(parse_phrases((*sign.zh, *sign.en)))
-    )
-    for sign in load_signs().values()
-]
+LEXICON = SignLexicon((sign.id, sign.kind, sign.zh + sign.en) for sign in load_signs().values())
 
 
 def statuses(text: str, sign_id: str) -> set[Status]:
-    return {mention.status for mention in find_mentions(normalise(text), SIGNS) if mention.sign_id == sign_id}
+    return {mention.status for mention in LEXICON.find(normalise(text)) if mention.sign_id == sign_id}
 
 
 AFFIRMED = [
@@ -47,6 +41,9 @@ AFFIRMED = [
     ("我没力气，胸痛", "chest_pain"),
     ("去年开始经常胸痛", "chest_pain"),
     ("以前也胸痛过，今天又胸痛", "chest_pain"),
+    ("胃镜术后胸痛", "chest_pain"),
+    ("我有chest pain很难受", "chest_pain"),
+    ("non-stop chest-pain", "chest_pain"),
 ]
 DENIED = [
     ("没有胸痛", "chest_pain"),

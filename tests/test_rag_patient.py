@@ -28,6 +28,10 @@ AGES = [
     ("my baby is 5 months", 5 / 12),
     ("我奶奶八十多岁了", 80),
     ("宝宝刚满月", 1 / 12),
+    ("我妈65了，头晕", 65),
+    ("Mum 74, dizzy", 74),
+    ("宝宝40天，吃奶少", 40 / 365.25),
+    ("baby 5 weeks, hot", 5 / 52.18),
 ]
 WHOSE = [
     ("我妈妈胸口疼", "mother", "female"),
@@ -38,6 +42,9 @@ WHOSE = [
     ("家里人说没事，可我胸口疼", "self", None),
     ("my wife wants me to ask about my knee", "self", None),
     ("我生完孩子两周，发烧", "self", None),
+    ("我爸有冠心病，我最近胸闷", "self", None),
+    ("我爸有冠心病，今天胸闷", "father", "male"),
+    ("my dad has a pacemaker and just fainted", "father", "male"),
 ]
 
 
