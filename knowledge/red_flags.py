@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from knowledge.errors import InvalidKnowledge
+from knowledge.hotlines import HotlineKind
 from knowledge.records import (
     KNOWLEDGE_DIR,
     Bilingual,
@@ -124,6 +125,7 @@ class RedFlag(Reviewed):
     """A combination of signs that forces an urgency level, with the advice given for it.
 
     It is raised when every term of any one combination in `when` holds, unless a combination of `unless` does.
+    hotline: the number (knowledge/hotlines.yaml) told with the advice.
     """
 
     id: RecordId
@@ -134,6 +136,7 @@ class RedFlag(Reviewed):
     unless: tuple[Combination, ...] = ()
     advice: Bilingual
     departments: tuple[RecordId, ...] = ()
+    hotline: HotlineKind | None = None
     triggers: BilingualList
     near_misses: BilingualList
 

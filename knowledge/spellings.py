@@ -33,6 +33,8 @@ class Spellings(Record):
 
     def _mend_word(self, word: str) -> str:
         word = self.english.get(word, word)
+        if word.endswith("'s"):
+            word = f"{word[:-2]} is"  # "my leg's swollen"; a possessive read so does no harm
         for british, american in self.english_word_parts.items():
             if british in word:
                 word = word.replace(british, american)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
+from knowledge.hotlines import load_hotlines
 from knowledge.records import Language
 from knowledge.red_flags import RedFlag
 from knowledge.replies import Abstention, AnswerSentence, Citation, CitedAnswer, RankedDepartment
@@ -21,28 +23,38 @@ _ABSTAINS = {
     "zh": "资料里没有足够的依据回答这个问题，我不能凭空说。请把这个问题留给{department}的医生，或者在导诊台当面问护士。",
     "en": "The documents at hand do not say enough to answer this, and I will not guess. Please ask a doctor in {department}, or the nurse at the desk.",
 }
+MAX_FLAGS_ADVISED = 3
+_HOTLINES = {"zh": "求助电话", "en": "Helplines"}
 _FLAG_SECTION = {"zh": "危险信号", "en": "Red flag"}
 _DANGER_LABELS = {"zh": frozenset({"120", "急诊", "当天"}), "en": frozenset({"120", "emergency", "today"})}
 
 
-def emergency_advice(flags: Sequence[RedFlag], language: Language) -> CitedAnswer:
-    """The red flags' own advice, most urgent first, each sentence cited to its record."""
+def red_flag_advice(flags: Sequence[RedFlag], language: Language, locale: str) -> CitedAnswer | None:
+    """The most urgent flags' own advice, each sentence cited to its record, and the hotlines they name; None without flags."""
+    if not flags:
+        return None
+    decisive = [flag for flag in flags if flag.level is flags[0].level][:MAX_FLAGS_ADVISED]
+    entries = {
+        flag.advice.in_language(language): (flag.name.in_language(language), f"red_flags/{flag.id}") for flag in decisive
+    }
+    for kind in dict.fromkeys(flag.hotline for flag in flags if flag.hotline):
+        hotlines = load_hotlines()
+        entries[hotlines.of(kind, locale).sentence(language)] = (f"{_HOTLINES[language]} ({hotlines.as_of})", "hotlines")
     citations, sentences = [], []
-    for number, flag in enumerate(flags[:3], 1):
-        advice = flag.advice.in_language(language)
-        citations.append(
-            Citation(
-                str(number),
-                flag.name.in_language(language),
-                _FLAG_SECTION[language],
-                None,
-                f"red_flags/{flag.id}",
-                language,
-                advice,
-            )
-        )
-        sentences.append(AnswerSentence(advice, str(number)))
+    for number, (text, (title, source_id)) in enumerate(entries.items(), 1):
+        citations.append(Citation(str(number), title, _FLAG_SECTION[language], None, source_id, language, text))
+        sentences.append(AnswerSentence(text, str(number)))
     return CitedAnswer(tuple(sentences), tuple(citations))
+
+
+def joined(first: CitedAnswer, second: CitedAnswer | Abstention) -> CitedAnswer:
+    """One answer of two, keys numbered through; an abstention adds nothing."""
+    if isinstance(second, Abstention):
+        return first
+    shift = len(first.citations)
+    citations = [replace(citation, key=str(shift + int(citation.key))) for citation in second.citations]
+    sentences = [replace(sentence, key=str(shift + int(sentence.key))) for sentence in second.sentences]
+    return CitedAnswer((*first.sentences, *sentences), (*first.citations, *citations))
 
 
 def answer_from_passages(

@@ -22,7 +22,7 @@ from knowledge.replies import (
 )
 from knowledge.self_care import load_self_care
 from knowledge.urgency import UrgencyLevel
-from rag.answering import answer_from_passages, emergency_advice
+from rag.answering import answer_from_passages, joined, red_flag_advice
 from rag.config import Settings, load_settings
 from rag.embedder import Embedder, load_embedder
 from rag.follow_up import chosen_option, next_question
@@ -79,15 +79,14 @@ class Assistant:
         scores = self._scores(conversation)
         return decide_triage(findings, scores, conversation.urgency, self.context, language)
 
-    def _answer(
-        self, conversation: Conversation, triage: TriageDecision, language: Language
-    ) -> CitedAnswer | Abstention:
-        if triage.urgency >= UrgencyLevel.II and triage.red_flags:
-            return emergency_advice(triage.red_flags, language)  # the red flags' own words, cited
+    def _answer(self, conversation: Conversation, triage: TriageDecision, language: Language) -> CitedAnswer | Abstention:
+        advice = red_flag_advice(triage.red_flags, language, self.settings.locale)
+        if advice and triage.urgency >= UrgencyLevel.II:
+            return advice  # the red flags' own words, cited; nothing else until the patient is safe
         question = "\n".join(turn.text for turn in conversation.turns if turn.answers is None)
-        return answer_from_passages(
-            question, self.search, self.writer, triage.departments, language, self.settings.passages_per_answer
-        )
+        k = self.settings.passages_per_answer
+        answer = answer_from_passages(question, self.search, self.writer, triage.departments, language, k)
+        return joined(advice, answer) if advice and triage.urgency is UrgencyLevel.III else answer
 
     def _scores(self, conversation: Conversation) -> list[DepartmentScore]:
         """Evidence for each department in the patient's words, moved by what was answered to closed questions."""

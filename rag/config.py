@@ -10,6 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from knowledge.errors import InvalidSettings
+from knowledge.hotlines import DEFAULT_LOCALE
 
 HOME_VARIABLE = "DAOZHEN_HOME"
 SETTINGS_FILE = "config.toml"
@@ -38,7 +39,8 @@ def home_dir() -> Path:
 
 @dataclass(frozen=True)
 class Settings:
-    """config.toml. hospital_dir: a folder with a hospital's own departments and red flags; embedder: a model folder."""
+    """config.toml. hospital_dir: a folder with a hospital's own departments and red flags; embedder: a model folder;
+    locale: whose telephone numbers are told (knowledge/hotlines.yaml)."""
 
     home: Path
     embedder: str = ""
@@ -46,6 +48,7 @@ class Settings:
     passage_prefix: str = ""
     allow_download: bool = False
     hospital_dir: str = ""
+    locale: str = DEFAULT_LOCALE
     passages_per_answer: int = 6
     min_score: float = 0.0
 

@@ -22,7 +22,7 @@ MIN_GUIDE_CHINESE_CHARS, MIN_GUIDE_ENGLISH_WORDS = 1000, 150
 MIN_GUIDE_QUESTIONS = {"zh": 5, "en": 3}
 # a number with a unit of a medicine, or a count of pills a day
 _DOSE = re.compile(
-    r"\d+(?:\.\d+)?\s*(?:mg|毫克|μg|ug|微克|mcg|万单位|IU)(?![/／\s]*(?:dl|l\b|L\b|kg\b|m|h|24|d))|[一二三四两\d]+\s*(?:片|粒|颗|丸|支|袋|包|tablets?|capsules?|pills?)\s*[，,/]?\s*(?:每日|每天|一日|一天|每次|[一二三四两\d]+\s*次|a day|daily|twice|every)|(?:每日|每天|一日|每次)\s*[一二三四两\d]+\s*(?:片|粒|颗|丸|毫升|ml)",
+    r"\d+(?:\.\d+)?\s*(?:mg|毫克|μg|ug|微克|mcg|万单位|IU)(?![/／\s]*(?:dl|l\b|L\b|kg\b|m|h|24|d))|[一二三四两\d]+\s*(?:片|粒|颗|丸|支|袋|包|tablets?|capsules?|pills?)\s*[，,/]?\s*(?:每日|每天|一日|一天|每次|[一二三四两\d]+\s*次|a day|daily|twice|every)|(?<!尿片)(?:每日|每天|一日|每次)\s*[一二三四两\d]+\s*(?:片(?!尿|湿尿|以上湿尿)|粒|颗|丸|毫升|ml)",
     re.IGNORECASE,
 )
 
@@ -64,7 +64,7 @@ def find_faults(knowledge: Knowledge) -> Iterator[Fault]:
     for guide in knowledge.guides.values():
         yield from _guide_faults(guide, knowledge, matcher)
     yield from _self_care_faults(knowledge)
-    yield from _doses()
+    yield from _doses(knowledge)
 
 
 def _department_faults(knowledge: Knowledge) -> Iterator[Fault]:
@@ -81,9 +81,9 @@ def _department_faults(knowledge: Knowledge) -> Iterator[Fault]:
                 yield Fault(path, 1, f"{len(complaints)} {language} complaints; at least {MIN_COMPLAINTS[language]}")
         for boundary in department.boundaries:
             target = knowledge.departments.get(boundary.belongs_to)
-            if target is None or target is department or target.referral_only:
+            if target is None or target is department:
                 yield _in(
-                    path, boundary.complaint.zh, f"boundary leads to {boundary.belongs_to!r}, which is no first choice"
+                    path, boundary.complaint.zh, f"boundary leads to {boundary.belongs_to!r}, which is no other department of ours"
                 )
         for question in department.questions:
             if questions[question.id] > 1:
@@ -162,13 +162,15 @@ def _self_care_faults(knowledge: Knowledge) -> Iterator[Fault]:
                 yield _in(path, f"id: {record.id}", f"{record.id}: unknown sign {sign_id!r}")
 
 
-def _doses() -> Iterator[Fault]:
-    for path in sorted((*KNOWLEDGE_DIR.glob("*/*.yaml"), *KNOWLEDGE_DIR.glob("*/*.md"))):
-        if path.parent.name == "signs":
-            continue  # words of patients, never shown
+def _doses(knowledge: Knowledge) -> Iterator[Fault]:
+    """Doses in anything that is shown; phrases that only patients say are not."""
+    for path in sorted((*KNOWLEDGE_DIR.glob("departments/*.yaml"), *KNOWLEDGE_DIR.glob("guidelines/*.md"))):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if match := _DOSE.search(line):
                 yield Fault(path, number, f"looks like a dose: {match[0]!r}")
+    for flag in knowledge.flags.values():
+        if match := _DOSE.search(f"{flag.advice.zh}\n{flag.advice.en}"):
+            yield _at("red_flags", f"id: {flag.id}", f"{flag.id}: looks like a dose: {match[0]!r}")
 
 
 def _at(folder: str, text: str, problem: str) -> Fault:

@@ -61,6 +61,7 @@ RELATIONS: dict[str, _Relation] = {
         r"朋友|室友|同事|同学|邻居|舍友|\bfriend\b|\broommate\b|\bcoworker\b|\bneighbor\b|\bflatmate\b"
     ),
 }
+CHILDREN = frozenset({"newborn", "baby", "toddler", "son", "daughter", "grandson", "granddaughter", "child"})
 _NOT_THE_PATIENT_AFTER = re.compile(
     r"^\s*(?:们|都)?(?:他们|她们)?(?:说|觉得|认为|让|叫|催|劝|陪|要我|非要|建议|也说|告诉|在家|不在|帮我|送我|带我|问|上班|骂|吵架|"
     r"says?\b|said\b|tells?\b|told\b|wants?\b|thinks?\b|thought\b|made me\b|is making me\b|asked me\b|insists?\b|keeps telling\b|is a (?:doctor|nurse)\b|doctor\b)"
@@ -80,7 +81,7 @@ _SELF = re.compile(r"我(?:今年|自己|现在|才|都|已经|刚)*\d|我今年
 
 _AGES = re.compile(
     r"(?P<years>\d{1,3}(?:\.\d)?)\s*(?:多|来|几)?\s*-?\s*(?:周?岁|years?[- ]olds?|yrs?[- ]olds?|y/?o\b|-year-old|\byear old)"
-    r"|(?P<months>\d{1,2}(?:\.\d)?)\s*(?:个?(?:多)?月)(?:大|龄|的(?:宝|婴|孩|娃|小孩|儿子|女儿|男|女)|了?[，,。]?(?=发烧|拉肚子|不吃奶))|(?P<months_en>\d{1,2})\s*[- ]?(?:months?|mos?)[- ](?:olds?)\b|(?P<mo>\d{1,2})\s*m/?o\b"
+    r"|(?<![孕经了约有])(?P<months>\d{1,2}(?:\.\d)?)\s*(?:个?(?:多)?月)(?:大|龄|的(?:宝|婴|孩|娃|小孩|儿子|女儿|男|女)|了?[，,。]?(?=发烧|拉肚子|不吃奶))|(?P<months_en>\d{1,2})\s*[- ]?(?:months?|mos?)[- ](?:olds?)\b|(?P<mo>\d{1,2})\s*m/?o\b"
     r"|(?P<weeks>\d{1,2})\s*-?\s*(?:周(?:大|龄|的(?:宝|婴|孩|娃))|(?:weeks?|wks?)[- ]olds?\b)"
     r"|(?P<days>\d{1,3})\s*-?\s*(?:天(?:大|龄|的(?:宝|婴|孩|娃|新生))|日龄|days?[- ]olds?\b)|(?:出生|生下来?|落地)(?:才|刚|有|了)?\s*(?P<born_days>\d{1,3})\s*天"
     r"|(?:出生|生下来?)(?:才|刚|有|了)?\s*(?P<born_months>\d{1,2}(?:\.\d)?)\s*个月"
@@ -107,6 +108,7 @@ _BABY_AGE = re.compile(
     r"(?:宝宝|婴儿|孩子|娃|儿子|女儿|baby|infant)(?:现在|才|刚|今年|快|已经|满|了|有|,|，|is|only|just|\s)*(?P<number>\d{1,2}(?:\.\d)?)\s*"
     r"(?:(?P<months>个多?月|months?)|(?P<weeks>周|weeks?)|(?P<days>天|days?))(?!前|以前|之前| ago|没|不|了没|来)"
 )
+_PRONOUN_AGE = re.compile(r"\b(?:he|she|baby|son|daughter|child) is (?:only |just |now |about )?(?P<number>\d{1,2}) (?P<unit>day|week|month)s?\b(?! pregnant| ago| post)")
 _RELATIVE_AGE = re.compile(
     r"(?:妈妈?|爸爸?|母亲|父亲|奶奶|爷爷|外婆|外公|姥姥|姥爷|婆婆|公公|老婆|老公|爱人|老人|老太太|老爷子|我爷|我奶)(?:今年|都|已经|快|,|，)*(\d{2,3})(?=了|[，,。；;\s]|$)"
     r"|\b(?:mom|dad|grandma|grandpa|husband|wife|father|mother)\s*[,(]?\s*(\d{2,3})(?=[,.)\s]|$)(?!\s*(?:minutes|hours|days|weeks|months|times))"
@@ -130,8 +132,9 @@ def relation_of(text: str) -> str:
     """Whose illness it is: the first person spoken of who neither speaks, nor accompanies, nor is family history."""
     for match in _PERSON_WORDS.finditer(text):
         after = text[match.end() :]
-        if _NOT_THE_PATIENT_AFTER.match(after) or _NOT_THE_PATIENT_BEFORE.search(text[: match.start()]):
-            continue
+        speaks = _NOT_THE_PATIENT_AFTER.match(after)
+        if (speaks and match.lastgroup not in CHILDREN) or _NOT_THE_PATIENT_BEFORE.search(text[: match.start()]):
+            continue  # a grown-up who says something is not the patient; a child who says where it hurts is
         if _HAS_AN_ILLNESS.match(after) and _WRITER_IS_ILL.search(text):
             continue
         return str(match.lastgroup)
@@ -170,6 +173,8 @@ def _ages_in(text: str) -> list[tuple[float, int]]:
         ages.append((_WORD_NUMBERS[match[1]] * YEARS_PER_UNIT[match[2] + "s"], match.start()))
     for match in _BABY_AGE.finditer(text):
         ages.append((float(match["number"]) * YEARS_PER_UNIT[str(match.lastgroup)], match.start()))
+    for match in _PRONOUN_AGE.finditer(text):
+        ages.append((float(match["number"]) * YEARS_PER_UNIT[f"{match['unit']}s"], match.start()))
     for match in _RELATIVE_AGE.finditer(text):
         ages.append((float(match[1] or match[2]), match.start()))
     return sorted(ages, key=lambda found: found[1])

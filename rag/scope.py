@@ -20,12 +20,12 @@ _DENIAL = re.compile(
     r"|(?P<en>\b(?:no|not|without|never|deny|denies|denied|denying|nor|neither|none|negative for|free of|free from|absence of|no longer)\b)"
 )
 _DENIAL_FILLERS_ZH = re.compile(
-    r"有|出现|感到|感觉|感|觉得|觉|任何|明显的?|什么|过|再|太|很|特别|发生|伴有|伴|合并|的|症状|一点|那种|其他|其它|继续|发现|见|到|突然|剧烈|"
+    r"有|想过|说过|提过|出现|感到|感觉|感|觉得|觉|任何|明显的?|什么|过|再|太|很|特别|发生|伴有|伴|合并|的|症状|一点|那种|其他|其它|继续|发现|见|到|突然|剧烈|"
     r"严重|又|也|都|会|是|出|啥|任何的|怎么|显著|大|发|患|得|啊|呢|自觉|主观|上述|以上|这些|这种|情况|现象|之类|等"
 )
 _DENIAL_FILLERS_EN = re.compile(
     r"\b(?:any|a|an|the|much|of|sign|signs|have|has|having|had|got|get|getting|feel|feels|feeling|felt|been|experience|experienced|experiencing|"
-    r"really|my|his|her|their|some|other|real|obvious|significant|single|bit|new|kind|symptom|symptoms|like|as|to|it|is|be|there|currently|also|"
+    r"thoughts?|plans?|ideas?|thinking|intention|about|really|my|his|her|their|some|other|real|obvious|significant|single|bit|new|kind|symptom|symptoms|like|as|to|it|is|be|there|currently|also|"
     r"he|she|they|i|you|we|notice|noticed|noticing|seen|seeing|with|yet|severe|actual|associated|either|in|at|all)\b"
 )
 _LIST_MARKS = re.compile(r"[、/和及与或跟]|或者|以及|还是|,|\band\b|\bor\b|\bnor\b|\s|[()（）\"'“”]")
@@ -40,7 +40,7 @@ _DENIED_AFTER = re.compile(
 )
 
 _CONDITIONAL = re.compile(
-    r"(?:如果|假如|要是|万一|假设|若是|若|一旦|倘若|以防|预防|防止|避免|\bif\b|\bin case(?: of)?\b|\bwhat if\b|\bprevent(?:ing)?\b|\bavoid(?:ing)?\b|\bshould i ever\b)"
+    r"(?:如果|假如|要是|万一|假设|若是|若|一旦|倘若|以防|预防|防止|避免|(?<!sure )(?<!wondering )(?<!know )\bif\b|\bin case(?: of)?\b|\bwhat if\b|\bprevent(?:ing)?\b|\bavoid(?:ing)?\b|\bshould i ever\b)"
 )
 _CONDITIONAL_FILLERS = re.compile(
     r"我|他|她|它|你|孩子|宝宝|老人|以后|将来|今后|再|又|出现|发生|突然|真的|有|是|会|得|了|的话|自己|"
@@ -65,14 +65,15 @@ _SUSPICION_FILLERS = re.compile(
 _FAMILY_HISTORY = re.compile(
     r"家族史|家族病史|家族里|家族中|家族有|家里(?:人|老人|长辈)?有|遗传史|父母(?:都)?有|祖上|"
     r"\bfamily history\b|\bruns in (?:my|the|our) family\b|\b(?:both )?(?:my )?parents (?:have|had|both)\b|"
-    r"同事|邻居|同学|新闻|电视|电影|小说|网上说|抖音|\bneighbor|\bcoworker|\bcolleague|\bon tv\b|\bread about\b|\bmovie\b"
+    r"新闻|电视|电影|小说|网上说|抖音|\bon tv\b|\bread about\b|\bmovie\b"
 )
 _RELATIVE_HAS = re.compile(
+    r"同事|邻居|同学|\bneighbor|\bcoworker|\bcolleague|"
     r"(?:父亲|母亲|爸爸?|妈妈?|爷爷|奶奶|外公|外婆|姥姥|姥爷|哥哥|姐姐|弟弟|妹妹|叔叔|舅舅|姑姑|姨妈?)(?:都|也|以前|之前|曾经)?(?:有|得过|患过?|死于|因|就是)|"
     r"\b(?:father|mother|mom|dad|brother|sister|uncle|aunt|grandpa|grandma|cousin)s? (?:has|had|have|died (?:of|from)|passed away from|also had)\b"
 )
 _PAST = re.compile(
-    r"去年|前年|大前年|以前|曾经|曾|从前|过去(?!的?[0-9]+(?:分|小时|天))|小时候|年轻(?:的)?时候?|早年|既往|病史|往年|几年前|多年前|\d+(?:\.\d+)?(?:多|几|来)?(?:年|个月)(?:多)?(?:以)?前|上个月|上次住院|那回|那次|"
+    r"去年|前年|大前年|以前|曾经|曾|从前|(?<![昏晕死睡厥背])过去(?!的?[0-9]+(?:分|小时|天))|小时候|年轻(?:的)?时候?|早年|既往|病史|往年|几年前|多年前|\d+(?:\.\d+)?(?:多|几|来)?(?:年|个月)(?:多)?(?:以)?前|上个月|上次住院|那回|那次|"
     r"\byears? ago\b|\bmonths? ago\b|\blast year\b|\bused to (?:have|get|be)\b|\bin the past\b|\bhistory of\b|\bhx of\b|\bpreviously\b|\bas a (?:child|kid|teenager)\b|"
     r"\bwhen i was (?:a |young|little|\d)|\bback in (?:19|20)\d\d\b|\bin (?:19|20)\d\d\b|\bin my (?:twenties|thirties|forties|youth)\b|\bonce had\b|\bthat time\b|\bback then\b"
 )
@@ -80,6 +81,7 @@ _PAST_CONDITION_AFTER = re.compile(r"^(?:过|史|病史|后遗症|康复|术后)
 _PAST_AFTER = re.compile(
     r"^(?:过|\s*(?:\d+|several|many|a few|two|three|five|ten|some) (?:years|months) ago|\s*years ago|\s*last year|\s*in (?:19|20)\d\d|\s*as a (?:child|kid))"
 )
+_FIRST_TIME = re.compile(r"(?:从来没有?|从没|从未|没有?)(?:有过|过|像)?(?:这么|这样)|第一次|头一回|\bnever\b|\bfirst time\b")
 _STILL = re.compile(
     r"现在|又|今天|今早|今晚|刚|还在|还是|一直|至今|到现在|复发|再次|最近|这几天|目前|开始|起|反复|昨|"
     r"\bnow\b|\bagain\b|\btoday\b|\bstill\b|\bever since\b|\bsince\b|\bthis (?:morning|evening|week|time)\b|\bstarted\b|\bjust\b|\bkeeps?\b|\btonight\b|\byesterday\b|\bcurrently\b|\brecently\b"
@@ -195,13 +197,18 @@ class Scope:
 
     def is_past(self, is_condition: bool) -> bool:
         """"去年心梗过", "had a stroke in 2019": over, and not said to be back."""
-        clause = self.text[self.clause[0] : self.clause[1]]
-        if _STILL.search(clause):
+        since = self._since_last_turn()
+        if _STILL.search(self.text, since, self.clause[1]) or _FIRST_TIME.search(self.text, since, self.start):
             return False
         after = self.text[self.end :]
         if _PAST_AFTER.match(after) or (is_condition and _PAST_CONDITION_AFTER.match(after)):
             return True
-        return bool(_PAST.search(self.text, self.clause[0], self.start))
+        return bool(_PAST.search(self.text, since, self.start))
+
+    def _since_last_turn(self) -> int:
+        """Where the sign's clause begins, or the part of it behind the last "but"."""
+        turns = list(_TURN.finditer(self.text, self.clause[0], self.start))
+        return turns[-1].end() if turns else self.clause[0]
 
     def _governed_by(self, cues: re.Pattern[str], fillers: re.Pattern[str]) -> bool:
         return any(
@@ -218,4 +225,7 @@ class Scope:
         return not rest.strip()
 
     def _is_part_of_a_sign(self, start: int, end: int) -> bool:
-        return any(other_start <= start and end <= other_end for other_start, other_end in self.covered)
+        """Whether a denying word belongs to a sign of its own ("can not breathe") that is over before this one begins."""
+        return any(
+            other_start <= start and end <= other_end <= self.start for other_start, other_end in self.covered
+        )

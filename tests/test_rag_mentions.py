@@ -43,6 +43,9 @@ AFFIRMED = [
     ("以前也胸痛过，今天又胸痛", "chest_pain"),
     ("胃镜术后胸痛", "chest_pain"),
     ("我有chest pain很难受", "chest_pain"),
+    ("not sure if this is chest pain", "chest_pain"),
+    ("从来没有这么头疼过", "headache"),
+    ("years ago I was fit but now my chest hurts", "chest_pain"),
     ("non-stop chest-pain", "chest_pain"),
 ]
 DENIED = [
@@ -66,6 +69,7 @@ DENIED = [
     ("she has not vomited", "vomiting"),
     ("chest pain: no", "chest_pain"),
     ("唔係胸痛，冇发烧", "fever"),
+    ("not vomiting and feeding well", "vomiting"),
 ]
 NOT_NOW = [
     ("如果出现胸痛怎么办", "chest_pain"),

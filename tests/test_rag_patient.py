@@ -28,6 +28,8 @@ AGES = [
     ("my baby is 5 months", 5 / 12),
     ("我奶奶八十多岁了", 80),
     ("宝宝刚满月", 1 / 12),
+    ("hes 3 and coughing", 3),
+    ("he's only 3 weeks, won't feed", 3 / 52.18),
     ("我妈65了，头晕", 65),
     ("Mum 74, dizzy", 74),
     ("宝宝40天，吃奶少", 40 / 365.25),
@@ -35,6 +37,7 @@ AGES = [
 ]
 WHOSE = [
     ("我妈妈胸口疼", "mother", "female"),
+    ("孩子说肚子疼", "child", None),
     ("我老公喝多了叫不醒", "husband", "male"),
     ("我家宝宝发烧", "baby", None),
     ("my grandma fell", "grandmother", "female"),
@@ -67,6 +70,7 @@ def test_the_writers_age_is_not_the_patients():
 def test_months_of_pregnancy_or_illness_are_no_age():
     assert patient("怀孕8个月，头疼").age_years is None
     assert patient("咳嗽3个月了").age_years is None
+    assert patient("怀孕2个月发烧").age_years is None
 
 
 @pytest.mark.parametrize(("text", "sex"), [("女，34岁", "female"), ("我月经推迟了", "female"), ("前列腺不舒服", "male"), ("头疼", None)])
