@@ -89,7 +89,7 @@ def train_table(
         optimizer.step()
         losses.append(loss.item())
         if (step + 1) % max(1, steps // 10) == 0:
-            progress(f"step {step + 1} of {steps}, loss {np.mean(losses[-max(1, steps // 10):]):.3f}")
+            progress(f"step {step + 1} of {steps}, loss {np.mean(losses[-max(1, steps // 10) :]):.3f}")
     require_learning(losses, settings.least_fall)
     table = bag.weight.detach().numpy().copy()
     table[tokenizer.token_to_id(UNKNOWN)] = 0  # what was never seen says nothing

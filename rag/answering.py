@@ -14,7 +14,7 @@ from rag.passages import Passage, RetrievedPassage
 from rag.retriever import HybridSearch, PassageFilter
 from rag.writers import DraftSentence, Evidence, Writer
 
-EVIDENCE_MIN_SCORE = 0.30  # below this a passage is not about the question; see RESULTS.md
+EVIDENCE_MIN_SCORE = {"zh": 0.34, "en": 0.42}  # below this a passage is not about the question; see RESULTS.md
 GUIDE_MIN_SCORE = 0.36
 NAMED_DEPARTMENT_BONUS = 0.05
 PER_SOURCE = 2
@@ -35,11 +35,15 @@ def red_flag_advice(flags: Sequence[RedFlag], language: Language, locale: str) -
         return None
     decisive = [flag for flag in flags if flag.level is flags[0].level][:MAX_FLAGS_ADVISED]
     entries = {
-        flag.advice.in_language(language): (flag.name.in_language(language), f"red_flags/{flag.id}") for flag in decisive
+        flag.advice.in_language(language): (flag.name.in_language(language), f"red_flags/{flag.id}")
+        for flag in decisive
     }
     for kind in dict.fromkeys(flag.hotline for flag in flags if flag.hotline):
         hotlines = load_hotlines()
-        entries[hotlines.of(kind, locale).sentence(language)] = (f"{_HOTLINES[language]} ({hotlines.as_of})", "hotlines")
+        entries[hotlines.of(kind, locale).sentence(language)] = (
+            f"{_HOTLINES[language]} ({hotlines.as_of})",
+            "hotlines",
+        )
     citations, sentences = [], []
     for number, (text, (title, source_id)) in enumerate(entries.items(), 1):
         citations.append(Citation(str(number), title, _FLAG_SECTION[language], None, source_id, language, text))
@@ -87,7 +91,7 @@ def find_evidence(
 ) -> list[RetrievedPassage]:
     """At most k passages relevant enough to speak from: in the reply's language, else in the other; at most two a source."""
     for chosen in (language, "en" if language == "zh" else "zh"):
-        found = search.search(question, 4 * k, PassageFilter(language=chosen), EVIDENCE_MIN_SCORE)
+        found = search.search(question, 4 * k, PassageFilter(language=chosen), EVIDENCE_MIN_SCORE[chosen])
         if found:
             return _few_a_source(_preferring(found, departments), k)
     return []

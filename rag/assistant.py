@@ -79,7 +79,9 @@ class Assistant:
         scores = self._scores(conversation)
         return decide_triage(findings, scores, conversation.urgency, self.context, language)
 
-    def _answer(self, conversation: Conversation, triage: TriageDecision, language: Language) -> CitedAnswer | Abstention:
+    def _answer(
+        self, conversation: Conversation, triage: TriageDecision, language: Language
+    ) -> CitedAnswer | Abstention:
         advice = red_flag_advice(triage.red_flags, language, self.settings.locale)
         if advice and triage.urgency >= UrgencyLevel.II:
             return advice  # the red flags' own words, cited; nothing else until the patient is safe

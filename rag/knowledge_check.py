@@ -83,7 +83,9 @@ def _department_faults(knowledge: Knowledge) -> Iterator[Fault]:
             target = knowledge.departments.get(boundary.belongs_to)
             if target is None or target is department:
                 yield _in(
-                    path, boundary.complaint.zh, f"boundary leads to {boundary.belongs_to!r}, which is no other department of ours"
+                    path,
+                    boundary.complaint.zh,
+                    f"boundary leads to {boundary.belongs_to!r}, which is no other department of ours",
                 )
         for question in department.questions:
             if questions[question.id] > 1:

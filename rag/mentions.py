@@ -48,7 +48,9 @@ class SignLexicon:
         self._kinds = {sign_id: kind for sign_id, kind, _ in rows}
         owners = [sign_id for sign_id, _, written in rows for _ in written]
         self._by_literal: defaultdict[str, list[tuple[str, Phrase]]] = defaultdict(list)
-        for sign_id, phrase in zip(owners, parse_phrases(text for _, _, written in rows for text in written), strict=True):
+        for sign_id, phrase in zip(
+            owners, parse_phrases(text for _, _, written in rows for text in written), strict=True
+        ):
             for literal in phrase.telling():
                 self._by_literal[literal[:LONGEST_LITERAL]].append((sign_id, phrase))
         self._lengths = sorted({len(literal) for literal in self._by_literal})
@@ -61,10 +63,18 @@ class SignLexicon:
         found: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
         for sign_id, phrase in self._candidates(text):
             found[sign_id].update(phrase.find(text))
-        spans = sorted((start, end, sign_id) for sign_id, places in found.items() for start, end in _without_overlaps(places))
+        spans = sorted(
+            (start, end, sign_id) for sign_id, places in found.items() for start, end in _without_overlaps(places)
+        )
         covered = [(start, end) for start, end, _ in spans]
         return [
-            Mention(sign_id, start, end, text[start:end], _status(text, start, end, self._kinds[sign_id], covered, patient_relation))
+            Mention(
+                sign_id,
+                start,
+                end,
+                text[start:end],
+                _status(text, start, end, self._kinds[sign_id], covered, patient_relation),
+            )
             for start, end, sign_id in spans
         ]
 

@@ -42,7 +42,7 @@ class RetrievedPassage:
     """A passage found for a question.
 
     score: relevance in [0, 1], the mean of the cosine and of the share of the question's words
-    (weighted by their rarity) that the passage holds. Passages are ordered by reciprocal rank fusion,
+    (weighted by their rarity) that the passage holds; of a long question its best-covered sentence counts. Passages are ordered by reciprocal rank fusion,
     so scores need not fall strictly from one to the next.
     """
 

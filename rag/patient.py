@@ -43,9 +43,13 @@ RELATIONS: dict[str, _Relation] = {
     ),
     "toddler": _Relation(r"\btoddler\b|幼儿", None, (2,)),
     "grandmother": _Relation(r"奶奶|外婆|姥姥|阿嬷|阿婆|家婆|老太太|老奶奶|\bgrandma\b|\bold lady\b", "female", (70,)),
-    "grandfather": _Relation(r"爷爷|外公|姥爷|我爷(?!们)|阿公|老爷子|老头子|老大爷|\bgrandpa\b|\bold man\b", "male", (70,)),
+    "grandfather": _Relation(
+        r"爷爷|外公|姥爷|我爷(?!们)|阿公|老爷子|老头子|老大爷|\bgrandpa\b|\bold man\b", "male", (70,)
+    ),
     "mother": _Relation(
-        r"妈妈|母亲|老妈|我妈|俺娘|俺妈|婆婆|岳母|丈母娘|阿妈|老娘|\bmom\b|\bmother\b|\bmother in law\b", "female", (45,)
+        r"妈妈|母亲|老妈|我妈|俺娘|俺妈|婆婆|岳母|丈母娘|阿妈|老娘|\bmom\b|\bmother\b|\bmother in law\b",
+        "female",
+        (45,),
     ),
     "father": _Relation(r"爸爸|父亲|老爸|我爸|俺爹|俺爸|公公|岳父|丈人|阿爸|老爹|\bdad\b|\bfather\b", "male", (45,)),
     "wife": _Relation(r"老婆|妻子|媳妇|太太|爱人|\bwife\b|\bgirlfriend\b|女朋友|女友", "female", (30,)),
@@ -70,7 +74,9 @@ _NOT_THE_PATIENT_BEFORE = re.compile(
     r"(?:听|跟|和|给|照顾|生|带|抱|喂|打算要|想要|怀(?:了|着)?(?:个)?|生完|生了|备孕|吵架|\btelling|\bafter having (?:a|my)|\bwith (?:a|my)|\bhad (?:a|my))\s*(?:我|我的|我家|my|a)?\s*$"
 )
 
-_HAS_AN_ILLNESS = re.compile(r"^\s*(?:都|也|以前|之前|曾经)?(?:有|得过|患|死于|因|是.{0,6}走的|(?:has|had|have|died)\b)")
+_HAS_AN_ILLNESS = re.compile(
+    r"^\s*(?:都|也|以前|之前|曾经)?(?:有|得过|患|死于|因|是.{0,6}走的|(?:has|had|have|died)\b)"
+)
 _WRITER_IS_ILL = re.compile(
     r"(?:^|[，,。；;\n])\s*(?:但是?|可是?|现在|最近|今天|所以)?我(?!家|妈|爸|爷|奶|老|儿|女|孩|娃|的|们|外|弟|哥|姐|妹|丈|妻|爱人|今年\d|想问|来问|带|陪|叫)"
     r"|\bi (?:have|feel|am|get|keep|was|started|had|can)\b(?! (?:asking|writing|worried|her|his|the mother|the father|a nurse))"
@@ -108,7 +114,9 @@ _BABY_AGE = re.compile(
     r"(?:宝宝|婴儿|孩子|娃|儿子|女儿|baby|infant)(?:现在|才|刚|今年|快|已经|满|了|有|,|，|is|only|just|\s)*(?P<number>\d{1,2}(?:\.\d)?)\s*"
     r"(?:(?P<months>个多?月|months?)|(?P<weeks>周|weeks?)|(?P<days>天|days?))(?!前|以前|之前| ago|没|不|了没|来)"
 )
-_PRONOUN_AGE = re.compile(r"\b(?:he|she|baby|son|daughter|child) is (?:only |just |now |about )?(?P<number>\d{1,2}) (?P<unit>day|week|month)s?\b(?! pregnant| ago| post)")
+_PRONOUN_AGE = re.compile(
+    r"\b(?:he|she|baby|son|daughter|child) is (?:only |just |now |about )?(?P<number>\d{1,2}) (?P<unit>day|week|month)s?\b(?! pregnant| ago| post)"
+)
 _RELATIVE_AGE = re.compile(
     r"(?:妈妈?|爸爸?|母亲|父亲|奶奶|爷爷|外婆|外公|姥姥|姥爷|婆婆|公公|老婆|老公|爱人|老人|老太太|老爷子|我爷|我奶)(?:今年|都|已经|快|,|，)*(\d{2,3})(?=了|[，,。；;\s]|$)"
     r"|\b(?:mom|dad|grandma|grandpa|husband|wife|father|mother)\s*[,(]?\s*(\d{2,3})(?=[,.)\s]|$)(?!\s*(?:minutes|hours|days|weeks|months|times))"

@@ -15,8 +15,10 @@ from rag.embedder import Embedder
 from rag.lexical import share_covered, tokens_of
 from rag.passage_index import PassageIndex
 from rag.passages import Passage, RetrievedPassage
+from rag.sentences import split_sentences
 
 CANDIDATES = 60  # taken from either ranking before they are fused
+FOCUS_SHARE = 0.4  # of a question's weight (by rarity) in a sentence that may be judged alone
 FUSION_CONSTANT = 10  # reciprocal rank fusion: 1 / (constant + rank); 10 did best with this embedder's family
 DENSE_WEIGHT = 0.7  # the static embedder ranks below BM25 alone
 
@@ -63,16 +65,24 @@ class HybridSearch:
         best = np.argsort(-lexical_scores, kind="stable")[:CANDIDATES]
         lexical = [int(rows[place]) for place in best if lexical_scores[place] > 0]
         fused = fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])
-        weights = self.index.lexical.weights(question)
+        weights = self._focus_weights(question)
         found = (
             RetrievedPassage(self.index.passages[row], self._relevance(query, weights, row))
             for row in fused[: max(2 * k, k + 10)]
         )
         return [passage for passage in found if passage.score >= min_score][:k]
 
-    def _relevance(self, query: np.ndarray, weights: dict[str, float], row: int) -> float:
-        covered = share_covered(weights, tokens_of(self.index.passages[row].embedded_text()))
+    def _relevance(self, query: np.ndarray, weights: list[dict[str, float]], row: int) -> float:
+        tokens = tokens_of(self.index.passages[row].embedded_text())
+        covered = max(share_covered(part, tokens) for part in weights)
         return round((max(0.0, self.index.cosine(query, row)) + covered) / 2, 4)
+
+    def _focus_weights(self, question: str) -> list[dict[str, float]]:
+        """The words of the question, and those of each of its sentences that carries enough of it to be asked alone."""
+        whole = self.index.lexical.weights(question)
+        enough = FOCUS_SHARE * sum(whole.values())
+        parts = (self.index.lexical.weights(sentence.text) for sentence in split_sentences(question))
+        return [whole, *(part for part in parts if sum(part.values()) >= enough)]
 
     def _rows_for(self, only: PassageFilter) -> np.ndarray:
         if only not in self._rows:

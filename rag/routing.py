@@ -119,7 +119,9 @@ class RoutingIndex:
         log_odds = evidence.matrix @ np.array([weights.best_phrase, weights.all_words, weights.nearest, weights.named])
         return [
             DepartmentScore(department_id, float(value), nearest)
-            for department_id, value, nearest in zip(self.department_ids, log_odds, evidence.nearest_phrases, strict=True)
+            for department_id, value, nearest in zip(
+                self.department_ids, log_odds, evidence.nearest_phrases, strict=True
+            )
         ]
 
     def evidence(self, text: str, query: np.ndarray) -> RoutingEvidence:

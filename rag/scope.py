@@ -81,7 +81,9 @@ _PAST_CONDITION_AFTER = re.compile(r"^(?:过|史|病史|后遗症|康复|术后)
 _PAST_AFTER = re.compile(
     r"^(?:过|\s*(?:\d+|several|many|a few|two|three|five|ten|some) (?:years|months) ago|\s*years ago|\s*last year|\s*in (?:19|20)\d\d|\s*as a (?:child|kid))"
 )
-_FIRST_TIME = re.compile(r"(?:从来没有?|从没|从未|没有?)(?:有过|过|像)?(?:这么|这样)|第一次|头一回|\bnever\b|\bfirst time\b")
+_FIRST_TIME = re.compile(
+    r"(?:从来没有?|从没|从未|没有?)(?:有过|过|像)?(?:这么|这样)|第一次|头一回|\bnever\b|\bfirst time\b"
+)
 _STILL = re.compile(
     r"现在|又|今天|今早|今晚|刚|还在|还是|一直|至今|到现在|复发|再次|最近|这几天|目前|开始|起|反复|昨|"
     r"\bnow\b|\bagain\b|\btoday\b|\bstill\b|\bever since\b|\bsince\b|\bthis (?:morning|evening|week|time)\b|\bstarted\b|\bjust\b|\bkeeps?\b|\btonight\b|\byesterday\b|\bcurrently\b|\brecently\b"
@@ -196,7 +198,7 @@ class Scope:
         return bool(re.match(r"(?:家族史|的家族史|\s*runs in|\s*in (?:my|the|our) family)", self.text[self.end :]))
 
     def is_past(self, is_condition: bool) -> bool:
-        """"去年心梗过", "had a stroke in 2019": over, and not said to be back."""
+        """ "去年心梗过", "had a stroke in 2019": over, and not said to be back."""
         since = self._since_last_turn()
         if _STILL.search(self.text, since, self.clause[1]) or _FIRST_TIME.search(self.text, since, self.start):
             return False
@@ -226,6 +228,4 @@ class Scope:
 
     def _is_part_of_a_sign(self, start: int, end: int) -> bool:
         """Whether a denying word belongs to a sign of its own ("can not breathe") that is over before this one begins."""
-        return any(
-            other_start <= start and end <= other_end <= self.start for other_start, other_end in self.covered
-        )
+        return any(other_start <= start and end <= other_end <= self.start for other_start, other_end in self.covered)

@@ -152,7 +152,9 @@ def _self_care(findings: Findings, records: Sequence[SelfCare]) -> SelfCare | No
     if not all(SELF_CARE_MIN_AGE <= age <= SELF_CARE_MAX_AGE for age in findings.patient.likely_ages):
         return None
     longest = max((duration.hours for duration in findings.durations), default=0.0)
-    return next((record for record in records if _is_all_there_is(record, findings) and longest <= 24 * record.max_days), None)
+    return next(
+        (record for record in records if _is_all_there_is(record, findings) and longest <= 24 * record.max_days), None
+    )
 
 
 def _is_all_there_is(record: SelfCare, findings: Findings) -> bool:

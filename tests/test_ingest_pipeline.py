@@ -88,7 +88,9 @@ def test_without_an_index_the_command_that_builds_one_is_named(tmp_path):
     assert index_state(tmp_path / "index") == "missing"
 
 
-@pytest.mark.parametrize("name", ["passages.jsonl", "vectors.faiss", "manifest.json", "routing/vectors.npy", "lexical/vocab.index.json"])
+@pytest.mark.parametrize(
+    "name", ["passages.jsonl", "vectors.faiss", "manifest.json", "routing/vectors.npy", "lexical/vocab.index.json"]
+)
 @pytest.mark.parametrize("harm", ["altered", "cut", "missing"])
 def test_a_harmed_file_is_named_and_nothing_is_answered_from_it(name, harm, folder, tmp_path):
     rebuild_index(tmp_path / "index", HashEmbedder(), [folder])

@@ -51,7 +51,10 @@ def test_text_is_read_as_utf8_or_gb18030(tmp_path):
 
 def test_a_pdf_gives_its_pages_as_a_viewer_counts_them(tmp_path):
     document = read_source(simple_pdf(tmp_path / "two.pdf", ["First page.", "Second page."]), tmp_path)
-    assert [(section.page, section.text.strip()) for section in document.sections] == [(1, "First page."), (2, "Second page.")]
+    assert [(section.page, section.text.strip()) for section in document.sections] == [
+        (1, "First page."),
+        (2, "Second page."),
+    ]
 
 
 def encrypted(path: Path) -> None:
@@ -72,7 +75,10 @@ BAD_FILES = {
     "empty.pdf": (lambda path: path.write_bytes(b""), "not a readable PDF|holds no text"),
     "blank.pdf": (lambda path: simple_pdf(path, [""]), "holds no text"),
     "empty.txt": (lambda path: path.write_bytes(b""), "holds no text"),
-    "binary.txt": (lambda path: path.write_bytes(bytes(range(128, 256)) * 3 + b"\xff"), "neither UTF-8 nor GB18030|holds no text"),
+    "binary.txt": (
+        lambda path: path.write_bytes(bytes(range(128, 256)) * 3 + b"\xff"),
+        "neither UTF-8 nor GB18030|holds no text",
+    ),
     "picture.png": (lambda path: path.write_bytes(b"\x89PNG"), "no reader for '.png'"),
 }
 

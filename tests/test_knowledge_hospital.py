@@ -36,7 +36,11 @@ def write(folder, name, text):
 
 
 def test_a_hospitals_names_places_and_gaps_reach_the_patient(assistant, built_home, tmp_path):
-    write(tmp_path, "departments.csv", "id,name_zh,available,instead,place,hours\nsports_medicine,,no,orthopaedics,,\northopaedics,骨一科,yes,,3号楼2层,周一至周五\n")
+    write(
+        tmp_path,
+        "departments.csv",
+        "id,name_zh,available,instead,place,hours\nsports_medicine,,no,orthopaedics,,\northopaedics,骨一科,yes,,3号楼2层,周一至周五\n",
+    )
     here = load_assistant(dataclasses.replace(Settings(built_home), hospital_dir=str(tmp_path)))
     names = [entry.department.name.zh for entry in here.reply("打球膝盖扭了，半月板损伤想看看").triage.departments]
     assert "骨一科" in names and "运动医学/关节科" not in names

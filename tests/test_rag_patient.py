@@ -73,6 +73,8 @@ def test_months_of_pregnancy_or_illness_are_no_age():
     assert patient("怀孕2个月发烧").age_years is None
 
 
-@pytest.mark.parametrize(("text", "sex"), [("女，34岁", "female"), ("我月经推迟了", "female"), ("前列腺不舒服", "male"), ("头疼", None)])
+@pytest.mark.parametrize(
+    ("text", "sex"), [("女，34岁", "female"), ("我月经推迟了", "female"), ("前列腺不舒服", "male"), ("头疼", None)]
+)
 def test_sex_is_told_only_where_the_words_tell_it(text, sex):
     assert patient(text).sex == sex

@@ -26,7 +26,14 @@ def test_it_is_a_langchain_retriever_whose_documents_say_where_they_stand(settin
     assert all(0 <= document.metadata["score"] <= 1 for document in found)
 
 
-@pytest.mark.parametrize(("question", "guide"), [("胸口疼怎么办", "chest_pain"), ("我血压高要注意什么", "hypertension"), ("my child has a fever", "fever_in_children")])
+@pytest.mark.parametrize(
+    ("question", "guide"),
+    [
+        ("胸口疼怎么办", "chest_pain"),
+        ("我血压高要注意什么", "hypertension"),
+        ("my child has a fever", "fever_in_children"),
+    ],
+)
 def test_the_right_guide_is_among_the_first(question, guide, settings):
     found = load_retriever(k=5, settings=settings).invoke(question)
     assert f"guidelines/{guide}" in {document.metadata["source_id"] for document in found}

@@ -54,7 +54,18 @@ MENDED = [
     ("血糖200", "glucose", 11.1),
     ("my bg is 50", "glucose", 2.8),
 ]
-NOT_A_VITAL = ["近视300度", "烧了3天", "2024/11/22来的", "二度烫伤", "孩子39天", "24/7", "发烧5天了", "吃了38片", "45F with gallstones", "牙不痛但十分不舒服"]
+NOT_A_VITAL = [
+    "近视300度",
+    "烧了3天",
+    "2024/11/22来的",
+    "二度烫伤",
+    "孩子39天",
+    "24/7",
+    "发烧5天了",
+    "吃了38片",
+    "45F with gallstones",
+    "牙不痛但十分不舒服",
+]
 
 
 @pytest.mark.parametrize(("text", "kind", "value"), READ)

@@ -93,7 +93,7 @@ def test_every_verb_has_help_with_an_example(verb, capsys):
 
 def test_a_broken_setting_is_one_line_that_names_file_and_key(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DAOZHEN_HOME", str(tmp_path))
-    (tmp_path / "config.toml").write_text('passages = 3\n')
+    (tmp_path / "config.toml").write_text("passages = 3\n")
     assert main(["ask", "头痛"]) == 1
     assert "config.toml: unknown setting 'passages'" in capsys.readouterr().err
 

@@ -74,7 +74,9 @@ def train_embedder(
     started = time.perf_counter()
     config = StageConfig.read(config_path)
     pairs = gather_pairs(config, data_dir, progress)
-    progress(f"{len(pairs.train)} pairs to train on; {pairs.dropped} left out because their question is a test question")
+    progress(
+        f"{len(pairs.train)} pairs to train on; {pairs.dropped} left out because their question is a test question"
+    )
     tokenizer = train_tokenizer(pairs.train, config.table)
     progress(f"tokenizer: {tokenizer.get_vocab_size()} tokens")
     table, losses = train_table(pairs.train, tokenizer, config.table, config.seed, progress)
@@ -121,7 +123,9 @@ def gather_pairs(config: StageConfig, data_dir: Path, progress: Progress) -> Pai
         gathered.counts[source.name] = len(training)
         gathered.train += training
     if not gathered.train:
-        raise TrainingFailed(f"{data_dir}: none of {', '.join(gathered.absent) or 'the data sets'} is there to train on")
+        raise TrainingFailed(
+            f"{data_dir}: none of {', '.join(gathered.absent) or 'the data sets'} is there to train on"
+        )
     return gathered
 
 
@@ -145,5 +149,9 @@ def held_out_scores(folder: Path, held_out: dict[str, list[TextPair]]) -> dict[s
         for pair in pairs:
             right.setdefault(pair.anchor, set()).add(place[pair.positive])
         similarity = embedder.encode_queries(list(right)) @ embedder.encode_passages(passages).T
-        scores[name] = {"questions": len(right), "passages": len(passages), **ranking_scores(similarity, right.values())}
+        scores[name] = {
+            "questions": len(right),
+            "passages": len(passages),
+            **ranking_scores(similarity, right.values()),
+        }
     return scores

@@ -95,7 +95,11 @@ class Ranker:
         for score in self.index.scores(case.text, query, self.weights):
             department = self.departments[score.department_id]
             outside = case.labels is not None and department.id not in case.labels
-            if outside or (case.labels is not None and department.id == EMERGENCY_ID) or not admitted(department, patient):
+            if (
+                outside
+                or (case.labels is not None and department.id == EMERGENCY_ID)
+                or not admitted(department, patient)
+            ):
                 continue
             scores[department.id] = score.log_odds + patient_log_odds(department, patient, self.weights)
         return sorted(scores, key=lambda department_id: -scores[department_id])
@@ -103,7 +107,9 @@ class Ranker:
 
 def shallow(departments: dict[str, Department]) -> dict[str, Department]:
     """The departments without their complaints."""
-    return {key: record.model_copy(update={"complaints": type(record.complaints)()}) for key, record in departments.items()}
+    return {
+        key: record.model_copy(update={"complaints": type(record.complaints)()}) for key, record in departments.items()
+    }
 
 
 def accuracy(ranker: Ranker, cases: list[Case]) -> tuple[float, float, list[tuple[Case, list[str]]]]:
@@ -133,7 +139,9 @@ def main() -> None:
         top1, top3, wrong = accuracy(ranker, cases)
         print(f"{name:24} {len(cases):6} {left_out:8} {top1:7.3f} {top3:7.3f}")
         for case, ranking in wrong[: chosen.errors]:
-            print("   ", case.text[:80].replace("\n", " "), "|", ",".join(sorted(case.right))[:40], "|", ",".join(ranking))
+            print(
+                "   ", case.text[:80].replace("\n", " "), "|", ",".join(sorted(case.right))[:40], "|", ",".join(ranking)
+            )
 
 
 if __name__ == "__main__":

@@ -99,11 +99,16 @@ def vignettes(path: Path, show_errors: bool) -> None:
 def ordinary(folder: Path) -> None:
     read = level_reader()
     texts = [f"{row['title']} {row['ask']}" for row in _rows(folder / "toyhom_internal_medicine.jsonl")]
-    texts += [row["history"][0][0] if row.get("history") else row.get("instruction", "") for row in _rows(folder / "cmtmedqa_test.jsonl")]
+    texts += [
+        row["history"][0][0] if row.get("history") else row.get("instruction", "")
+        for row in _rows(folder / "cmtmedqa_test.jsonl")
+    ]
     drawn = random.Random(ORDINARY_SEED).sample([text for text in texts if text.strip()], ORDINARY_SAMPLE)
     alarmed = [(text, *read(text)) for text in drawn]
     high = [case for case in alarmed if case[1] >= UrgencyLevel.II]
-    print(f"ordinary questions at I or II: {share(len(high), len(drawn))}; at III: {sum(case[1] is UrgencyLevel.III for case in alarmed)}")
+    print(
+        f"ordinary questions at I or II: {share(len(high), len(drawn))}; at III: {sum(case[1] is UrgencyLevel.III for case in alarmed)}"
+    )
     for text, level, flags in high:
         print(f"  {level.label:3} {flags[:2]} | {text[:160]}")
 
@@ -115,7 +120,9 @@ def _rows(path: Path) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=Path, default=OWN)
-    parser.add_argument("--ordinary", type=Path, help="folder with toyhom_internal_medicine.jsonl and cmtmedqa_test.jsonl")
+    parser.add_argument(
+        "--ordinary", type=Path, help="folder with toyhom_internal_medicine.jsonl and cmtmedqa_test.jsonl"
+    )
     parser.add_argument("--errors", action="store_true", help="print every wrong vignette")
     chosen = parser.parse_args()
     vignettes(chosen.cases, chosen.errors)
