@@ -32,7 +32,8 @@ The weights are stored once, as one signed byte per number and one float32 scale
 
 ## Data
 
-Trained from scratch on {pairs} pairs of texts that belong together; no other model's weights or output were used.
+Trained from scratch: first on {neighbouring_sentences} pairs of neighbouring sentences of the passages below, then on
+{pairs} pairs of texts that belong together. No other model's weights or output were used.
 
 | data set | origin | licence | pairs |
 |---|---|---|---|
@@ -82,7 +83,7 @@ def write_card(folder: Path, config: StageConfig, figures: dict[str, Any]) -> No
         datasets=table_rows(datasets),
         held_out=table_rows(held_out),
         exclusion=exclusion(config.excluded_questions, figures),
-        **{key: figures[key] for key in ("tokens", "dimension", "pairs", "loss_first", "loss_last")},
+        **{key: figures[key] for key in ("tokens", "dimension", "pairs", "neighbouring_sentences", "loss_first", "loss_last")},
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
 

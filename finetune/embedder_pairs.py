@@ -151,17 +151,6 @@ def graded_titles(path: Path) -> Iterator[TextPair]:
                 yield question_answer(*pair)
 
 
-def neighbouring_lines(path: Path) -> Iterator[TextPair]:
-    """plain text, one sentence a line, a blank line between passages: a line and the next belong together"""
-    with opened(path) as lines:
-        before = ""
-        for line in lines:
-            here = line.strip()
-            if len(before) >= 8 and len(here) >= 8:
-                yield TextPair(before, here, key=before)
-            before = here
-
-
 def departments(_: Path) -> Iterator[TextPair]:
     """the project's own departments: complaint → department, and every Chinese text ↔ its English"""
     from finetune.own_pairs import department_pairs
@@ -192,7 +181,6 @@ PAIR_READERS: dict[str, Callable[[Path], Iterable[TextPair]]] = {
         medquad,
         passages,
         graded_titles,
-        neighbouring_lines,
         departments,
         guidelines,
         red_flags,

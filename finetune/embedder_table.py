@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,18 @@ from finetune.embedder_pairs import TextPair
 from knowledge.errors import MissingExtra, TrainingFailed
 
 UNKNOWN = "[UNK]"
+SHORTEST_SENTENCE = 6  # characters
+_SENTENCE_ENDS = re.compile(r"(?<=[。！？；;!?])|(?<=\.)\s")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One pass of training: Adam, its rate rising from 0 over warmup_share of the steps, then falling back to 0."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warmup_share: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -20,14 +34,9 @@ class TableSettings:
 
     vocabulary: int = 12_000
     dimension: int = 256
-    epochs: int = 6
-    batch_size: int = 1024
-    learning_rate: float = 0.01
-    warmup_share: float = 0.1  # of all steps, the rate rising from 0; afterwards it falls linearly to 0
     scale: float = 14.0
     max_tokens: int = 256  # of a passage, in training only
     initial_spread: float = 0.02  # standard deviation of the untrained rows
-    token_dropout: float = 0.0  # share of a text's tokens hidden at each sight of it
     least_fall: float = 0.1  # the share by which the loss must have fallen from the first tenth of steps to the last
 
 
@@ -48,52 +57,66 @@ def train_tokenizer(pairs: Sequence[TextPair], settings: TableSettings) -> Any:
     return tokenizer
 
 
-def train_table(
-    pairs: Sequence[TextPair],
-    tokenizer: Any,
-    settings: TableSettings,
-    seed: int,
-    progress: Callable[[str], None],
-) -> tuple[np.ndarray, list[float]]:
-    """The table, (tokens, dimension) float32, and the loss of every step."""
-    try:
+class TokenTable:
+    """A table of token rows in training. A text's vector is the mean of its tokens' rows, at unit length."""
+
+    def __init__(self, tokenizer: Any, settings: TableSettings, seed: int) -> None:
+        try:
+            import torch
+        except ImportError:
+            raise MissingExtra("training needs torch; pip install 'daozhen[finetune]'") from None
+        torch.manual_seed(seed)
+        self.rng = np.random.default_rng(seed)
+        self.tokenizer, self.settings = tokenizer, settings
+        self.bag = torch.nn.EmbeddingBag(tokenizer.get_vocab_size(), settings.dimension, mode="mean")
+        torch.nn.init.normal_(self.bag.weight, std=settings.initial_spread)
+
+    def fit(self, pairs: Sequence[TextPair], phase: Phase, progress: Callable[[str], None]) -> list[float]:
+        """Trains on the pairs and returns the loss of every step. Raises TrainingFailed if it does not fall."""
         import torch
-        from torch.nn import functional
-    except ImportError:
-        raise MissingExtra("training needs torch; pip install 'daozhen[finetune]'") from None
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    anchors = token_ids(tokenizer, [pair.anchor for pair in pairs])
-    positives = [ids[: settings.max_tokens] for ids in token_ids(tokenizer, [pair.positive for pair in pairs])]
-    kin = kinship(pairs)
-    bag = torch.nn.EmbeddingBag(tokenizer.get_vocab_size(), settings.dimension, mode="mean")
-    torch.nn.init.normal_(bag.weight, std=settings.initial_spread)
-    optimizer = torch.optim.Adam(bag.parameters(), lr=settings.learning_rate)
-    batch_size = min(settings.batch_size, len(pairs))
-    steps = settings.epochs * (len(pairs) // batch_size)
 
-    def vectors(texts: list[np.ndarray]) -> Any:
-        kept = [without_some(ids, settings.token_dropout, rng) for ids in texts]
-        starts = np.cumsum([0, *(len(ids) for ids in kept[:-1])])
-        return functional.normalize(bag(torch.from_numpy(np.concatenate(kept)), torch.from_numpy(starts)), dim=-1)
+        anchors = token_ids(self.tokenizer, [pair.anchor for pair in pairs])
+        positives = [ids[: self.settings.max_tokens] for ids in token_ids(self.tokenizer, [p.positive for p in pairs])]
+        kin = kinship(pairs)
+        optimizer = torch.optim.Adam(self.bag.parameters(), lr=phase.learning_rate)
+        batch_size = min(phase.batch_size, len(pairs))
+        steps = phase.epochs * (len(pairs) // batch_size)
+        losses: list[float] = []
+        for step, rows in enumerate(batches(len(pairs), batch_size, phase.epochs, self.rng)):
+            optimizer.param_groups[0]["lr"] = phase.learning_rate * rate_share(step, steps, phase.warmup_share)
+            cosines = self.vectors([anchors[row] for row in rows]) @ self.vectors([positives[row] for row in rows]).T
+            scores = cosines.mul(self.settings.scale).masked_fill(torch.from_numpy(kin_mask(kin[rows])), -torch.inf)
+            loss = torch.nn.functional.cross_entropy(scores, torch.arange(len(rows)))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            if (step + 1) % max(1, steps // 5) == 0:
+                progress(f"step {step + 1} of {steps}, loss {np.mean(losses[-max(1, steps // 10) :]):.3f}")
+        require_learning(losses, self.settings.least_fall)
+        return losses
 
-    losses: list[float] = []
-    for step, rows in enumerate(batches(len(pairs), batch_size, settings.epochs, rng)):
-        optimizer.param_groups[0]["lr"] = settings.learning_rate * rate_share(step, steps, settings.warmup_share)
-        cosines = vectors([anchors[row] for row in rows]) @ vectors([positives[row] for row in rows]).T
-        scores = cosines * settings.scale
-        scores = scores.masked_fill(torch.from_numpy(kin_mask(kin[rows])), -torch.inf)
-        loss = functional.cross_entropy(scores, torch.arange(len(rows)))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-        if (step + 1) % max(1, steps // 10) == 0:
-            progress(f"step {step + 1} of {steps}, loss {np.mean(losses[-max(1, steps // 10) :]):.3f}")
-    require_learning(losses, settings.least_fall)
-    table = bag.weight.detach().numpy().copy()
-    table[tokenizer.token_to_id(UNKNOWN)] = 0  # what was never seen says nothing
-    return table, losses
+    def vectors(self, texts: list[np.ndarray]) -> Any:
+        """(n, dimension) unit rows, as a tensor that gradients flow through."""
+        import torch
+
+        starts = torch.from_numpy(np.cumsum([0, *(len(ids) for ids in texts[:-1])]))
+        return torch.nn.functional.normalize(self.bag(torch.from_numpy(np.concatenate(texts)), starts), dim=-1)
+
+    def rows(self) -> np.ndarray:
+        """(tokens, dimension) float32; the unknown token's row is zero: what was never seen says nothing."""
+        table: np.ndarray = self.bag.weight.detach().numpy().copy()
+        table[self.tokenizer.token_to_id(UNKNOWN)] = 0
+        return table
+
+
+def neighbouring_sentences(texts: Iterable[str]) -> list[TextPair]:
+    """Every sentence with the one after it, each text once: what is said together is kin."""
+    pairs = []
+    for text in dict.fromkeys(texts):
+        sentences = [part for piece in _SENTENCE_ENDS.split(text) if len(part := piece.strip()) >= SHORTEST_SENTENCE]
+        pairs += [TextPair(one, following, key=one) for one, following in pairwise(sentences)]
+    return pairs
 
 
 def token_ids(tokenizer: Any, texts: list[str]) -> list[np.ndarray]:
@@ -129,14 +152,6 @@ def kin_mask(kin: np.ndarray) -> np.ndarray:
     mask = (kin[:, None, :] == kin[None, :, :]).any(axis=2)
     np.fill_diagonal(mask, False)
     return mask
-
-
-def without_some(ids: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """The ids without a random share of them; short texts stay whole."""
-    if share <= 0 or len(ids) < 3:
-        return ids
-    kept = ids[rng.random(len(ids)) >= share]
-    return kept if len(kept) else ids
 
 
 def rate_share(step: int, steps: int, warmup_share: float) -> float:

@@ -83,7 +83,8 @@ def _parsed(plain: str, written: str) -> Phrase:
 
 def _sequence(tokens: list[str], english: bool, written: str) -> tuple[_Part, list[str]]:
     """Reads until the end, `|` or `)`; gives what was read and the tokens that are left."""
-    expression, needed: list[tuple[str, ...]] = "", []
+    expression = ""
+    needed: list[tuple[str, ...]] = []
     while tokens and tokens[0] not in ("|", ")"):
         token, *tokens = tokens
         if token == "(":

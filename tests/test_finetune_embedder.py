@@ -10,11 +10,14 @@ import pytest
 
 from finetune.embedder_pairs import PAIR_READERS, PairSource, TextPair, read_pairs, split_of
 from finetune.embedder_scores import ranking_scores
-from finetune.embedder_table import kin_mask, kinship, require_learning
+from finetune.embedder_table import kin_mask, kinship, neighbouring_sentences, require_learning
 from knowledge.errors import TrainingFailed
 
 DATA = Path(__file__).parent / "data" / "embedder"
-TABLE = "[table]\nvocabulary = 700\ndimension = 48\nepochs = 30\nbatch_size = 16\n"
+TABLE = (
+    "[table]\nvocabulary = 700\ndimension = 48\n[sentences]\nepochs = 0\nbatch_size = 8\nlearning_rate = 0.02\n"
+    "[pairs]\nepochs = 30\nbatch_size = 16\nlearning_rate = 0.02\n"
+)
 QUESTIONS = (
     '[[datasets]]\nname = "toy"\nfile = "questions.jsonl"\nreader = "instructions"\n'
     'licence = "own"\norigin = "tests"\nheld_out = []\n'
@@ -81,8 +84,9 @@ def test_the_same_seed_gives_the_same_weights(trained: tuple[Path, dict], tmp_pa
     "text",
     [
         TABLE + "epoch = 3\n" + QUESTIONS,
-        QUESTIONS + 'fil = "a.json"\n',
-        "sed = 3\n" + QUESTIONS,
+        TABLE.replace("dimension", "dimensions") + QUESTIONS,
+        TABLE + QUESTIONS + 'fil = "a.json"\n',
+        "sed = 3\n" + TABLE + QUESTIONS,
         "[table\n",
     ],
 )
@@ -98,10 +102,10 @@ def test_absent_data_is_named_and_none_at_all_stops_the_training(tmp_path: Path)
     from finetune.stages.embedder import StageConfig, gather_pairs
 
     absent = QUESTIONS.replace("questions.jsonl", "elsewhere.jsonl")
-    read = gather_pairs(StageConfig.read(config(tmp_path, QUESTIONS + absent)), DATA, print)
+    read = gather_pairs(StageConfig.read(config(tmp_path, TABLE + QUESTIONS + absent)), DATA, print)
     assert read.absent == ["elsewhere.jsonl"] and len(read.train) == 40
     with pytest.raises(TrainingFailed, match=r"elsewhere\.jsonl"):
-        gather_pairs(StageConfig.read(config(tmp_path, absent)), DATA, print)
+        gather_pairs(StageConfig.read(config(tmp_path, TABLE + absent)), DATA, print)
 
 
 def test_a_file_of_another_shape_is_named_with_the_shape_it_should_have(tmp_path: Path) -> None:
@@ -118,7 +122,7 @@ def test_a_question_of_the_test_set_never_trains(tmp_path: Path) -> None:
     text = '{"label": 0, "question": "牙疼得，睡不着？", "answer": "…"}\n'
     (tmp_path / "test.jsonl").write_text(text, encoding="utf-8")
     (tmp_path / "questions.jsonl").write_bytes((DATA / "questions.jsonl").read_bytes())
-    stage = StageConfig.read(config(tmp_path, 'excluded_questions = "test.jsonl"\n' + QUESTIONS))
+    stage = StageConfig.read(config(tmp_path, 'excluded_questions = "test.jsonl"\n' + TABLE + QUESTIONS))
     read = gather_pairs(stage, tmp_path, print)
     assert read.dropped == 1 and len(read.train) == 39
     assert not [pair for pair in read.train if pair.anchor.startswith("牙疼得睡")]
@@ -140,6 +144,14 @@ def test_pairs_of_one_topic_are_no_negatives_of_each_other() -> None:
     ]
     expected = np.array([[0, 1, 1, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]], dtype=bool)
     assert (kin_mask(kinship(pairs)) == expected).all()
+
+
+def test_sentences_pair_with_the_one_that_follows_in_the_same_text() -> None:
+    pairs = neighbouring_sentences(["咳嗽三天没有好。夜里咳得厉害！好。", "Rest is enough. It passes in a week.", "一句话没有邻居。"])
+    assert [(pair.anchor, pair.positive) for pair in pairs] == [
+        ("咳嗽三天没有好。", "夜里咳得厉害！"),
+        ("Rest is enough.", "It passes in a week."),
+    ]
 
 
 def test_a_key_keeps_its_split_for_ever() -> None:

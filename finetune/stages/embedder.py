@@ -2,6 +2,7 @@
 
 A text's vector is the mean of its tokens' rows. Training pulls the two texts of a pair together and pushes the other
 texts of the batch away (multiple negatives ranking), so a table of rows learns which words matter and which are kin.
+It is warmed up on neighbouring sentences of the passages, which teach it words that no question holds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from finetune.embedder_card import write_card
 from finetune.embedder_export import write_model_folder
 from finetune.embedder_pairs import PairSource, TextPair, normalised, questions_of, read_pairs, split_of
 from finetune.embedder_scores import ranking_scores
-from finetune.embedder_table import TableSettings, train_table, train_tokenizer
+from finetune.embedder_table import Phase, TableSettings, TokenTable, neighbouring_sentences, train_tokenizer
 from knowledge.errors import TrainingFailed
 from rag.embedder import load_embedder
 
@@ -35,6 +36,8 @@ class StageConfig:
 
     name: str
     table: TableSettings
+    sentences: Phase  # first: neighbouring sentences of the passages
+    pairs: Phase  # then: the pairs themselves
     datasets: tuple[PairSource, ...]
     excluded_questions: str = ""
     seed: int = 1
@@ -43,9 +46,13 @@ class StageConfig:
     def read(cls, path: Path) -> StageConfig:
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-            table = TableSettings(**values.pop("table", {}))
-            datasets = tuple(PairSource(**row) for row in values.pop("datasets", []))
-            return cls(table=table, datasets=datasets, **values)
+            return cls(
+                table=TableSettings(**values.pop("table", {})),
+                sentences=Phase(**values.pop("sentences", {})),
+                pairs=Phase(**values.pop("pairs", {})),
+                datasets=tuple(PairSource(**row) for row in values.pop("datasets", [])),
+                **values,
+            )
         except OSError as fault:
             raise TrainingFailed(f"{path}: cannot be read ({fault.strerror}); give an embedder config") from None
         except (tomllib.TOMLDecodeError, TypeError) as fault:
@@ -79,15 +86,21 @@ def train_embedder(
     )
     tokenizer = train_tokenizer(pairs.train, config.table)
     progress(f"tokenizer: {tokenizer.get_vocab_size()} tokens")
-    table, losses = train_table(pairs.train, tokenizer, config.table, config.seed, progress)
-    write_model_folder(out_dir, config.name, table, tokenizer)
+    table = TokenTable(tokenizer, config.table, config.seed)
+    neighbours = neighbouring_sentences(pair.positive for pair in pairs.train)
+    if config.sentences.epochs and len(neighbours) > 1:
+        progress(f"{len(neighbours)} pairs of neighbouring sentences")
+        table.fit(neighbours, config.sentences, progress)
+    losses = table.fit(pairs.train, config.pairs, progress)
+    write_model_folder(out_dir, config.name, table.rows(), tokenizer)
     figures: dict[str, Any] = {
         "pairs": len(pairs.train),
+        "neighbouring_sentences": len(neighbours),
         "pairs_by_dataset": pairs.counts,
         "absent": pairs.absent,
         "dropped_test_questions": pairs.dropped,
         "tokens": tokenizer.get_vocab_size(),
-        "dimension": table.shape[1],
+        "dimension": config.table.dimension,
         "loss_first": round(losses[0], 3),
         "loss_last": round(losses[-1], 3),
         "held_out": held_out_scores(out_dir, pairs.held_out),
