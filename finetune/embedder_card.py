@@ -33,7 +33,8 @@ The weights are stored once, as one signed byte per number and one float32 scale
 ## Data
 
 Trained from scratch: first on {neighbouring_sentences} pairs of neighbouring sentences of the passages below, then on
-{pairs} pairs of texts that belong together. No other model's weights or output were used.
+{pairs} pairs of texts that belong together. No other model's weights were used. The Huatuo instructions and the
+counselling dialogues were written by their publishers with the help of language models.
 
 | data set | origin | licence | pairs |
 |---|---|---|---|
@@ -49,15 +50,15 @@ The questions below were held out of the training; the passages are their data s
 |---|---|---|---|---|---|
 {held_out}
 
-The loss fell from {loss_first} to {loss_last}. Comparisons with BM25 on test sets that took no part at all are printed by
-`python -m tests.benchmarks.embedder_retrieval --data DIR`; the measured ones are in `tests/benchmarks/RESULTS.md`.
+The loss on the pairs fell from {loss_first} to {loss_last}. Figures beside BM25, on questions that took no part in training
+or in choosing settings, are printed by `python -m tests.benchmarks.embedder_retrieval --data DIR`.
 
 ## Limits
 
 - Word order is not read: "no pain but fever" and "pain but no fever" are one text to it. Negation, numbers and time
   are for other parts of daozhen; nothing urgent may rest on this model alone.
 - Rare diseases and words outside the data above have poor vectors; exact words are what BM25 is for, beside it.
-- Chinese and English meet through the project's own records only, so they agree best on common complaints.
+- Chinese and English meet almost only in the project's own records, so they agree best on common complaints.
 - Traditional characters are not converted; convert them to simplified ones first.
 
 ## Reproduce
@@ -66,7 +67,7 @@ The loss fell from {loss_first} to {loss_last}. Comparisons with BM25 on test se
 daozhen train finetune/configs/embedder.toml --data DIR
 ```
 
-It takes minutes on two CPU cores. The same data, seed and library versions give the same bytes.
+It takes minutes on two CPU cores. On one machine the same data, records, seed and library versions give the same bytes.
 """
 
 
@@ -83,7 +84,10 @@ def write_card(folder: Path, config: StageConfig, figures: dict[str, Any]) -> No
         datasets=table_rows(datasets),
         held_out=table_rows(held_out),
         exclusion=exclusion(config.excluded_questions, figures),
-        **{key: figures[key] for key in ("tokens", "dimension", "pairs", "neighbouring_sentences", "loss_first", "loss_last")},
+        **{
+            key: figures[key]
+            for key in ("tokens", "dimension", "pairs", "neighbouring_sentences", "loss_first", "loss_last")
+        },
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
 

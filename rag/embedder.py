@@ -21,12 +21,8 @@ from langchain_core.embeddings import Embeddings
 from knowledge.errors import EmbedderMissing, MissingExtra
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent / "models" / "embedder"
-SETTINGS_FILE, GRAPH_FILE, WEIGHTS_FILE, TOKENIZER_FILE = (
-    "embedder.json",
-    "model.onnx",
-    "model.safetensors",
-    "tokenizer.json",
-)
+SETTINGS_FILE, TOKENIZER_FILE = "embedder.json", "tokenizer.json"
+GRAPH_FILE, WEIGHTS_FILE = "model.onnx", "model.safetensors"  # the graph reads the weights from beside it
 MODEL_FILES = (SETTINGS_FILE, GRAPH_FILE, WEIGHTS_FILE, TOKENIZER_FILE)
 TOKENS_PER_BATCH = 16_384  # padding included; bounds the memory of one run whatever the passages' lengths
 REMEDY = "reinstall daozhen, or run `daozhen train finetune/configs/embedder.toml --data DIR`"
@@ -205,9 +201,7 @@ def _open_with_sentence_transformers(
         model = SentenceTransformer(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError) as fault:
         raise EmbedderMissing(f"{folder}: not a usable sentence-transformers model ({fault}); give another") from None
-    dimension = model.get_embedding_dimension()
-    if dimension is None:
-        dimension = len(model.encode("a"))
+    dimension = model.get_embedding_dimension() or len(model.encode("a"))
     prefixes = (query_prefix or "", passage_prefix or "")
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".md", ".lock"))
     return SentenceTransformersEmbedder(model, name, dimension, fingerprint_of(files, prefixes), *prefixes)

@@ -39,7 +39,9 @@ class _Relation:
 RELATIONS: dict[str, _Relation] = {
     "newborn": _Relation(r"新生儿|刚出生的?(?:宝宝|婴儿|孩子|娃)?|\bnewborn\b", None, (0.02,)),
     "baby": _Relation(
-        r"婴儿|宝宝|宝贝|小宝|奶娃|毛毛(?!虫)|奶孩子|小毛头|\bbab(?:y|ies)\b|\binfant\b|\blittle one\b", None, (0.9,)
+        r"婴儿|(?<!暖)宝宝|宝贝|小宝|奶娃|毛毛(?!虫)|奶孩子|小毛头|\bbab(?:y|ies)\b|\binfant\b|\blittle one\b",
+        None,
+        (0.9,),
     ),
     "toddler": _Relation(r"\btoddler\b|幼儿", None, (2,)),
     "grandmother": _Relation(r"奶奶|外婆|姥姥|阿嬷|阿婆|家婆|老太太|老奶奶|\bgrandma\b|\bold lady\b", "female", (70,)),
@@ -93,7 +95,7 @@ _AGES = re.compile(
     r"|(?:出生|生下来?)(?:才|刚|有|了)?\s*(?P<born_months>\d{1,2}(?:\.\d)?)\s*个月"
     r"|(?:今年|年龄|年纪|\baged?|\bage:)\s*(?:是|为|:|：|才|刚|都|已经)?\s*(?P<stated>\d{1,3})(?!\d|\s*(?:年|月|天|个|小时|分|次|度|\.|%|岁|周))"
     r"|\b(?:i am|he is|she is|who is|(?:mom|mother|dad|father|husband|wife|grandma|grandpa|son|daughter|child|brother|sister|friend) is|turned|just turned)\s+(?:now |only |about |almost )?(?P<is>\d{1,3})(?=\s*(?:$|[,.;!?)\n]|and\b|with\b|years\b|male\b|female\b|,|yo\b|m\b|f\b))"
-    r"|(?<![\d.])(?P<marked>\d{1,2})\s*(?P<marked_sex>[mf])\b|\b(?P<sex_marked>[mf])\s?(?P<after_sex>\d{2})\b"
+    r"|(?<![\d.])(?P<marked>\d{1,2})\s*(?P<marked_sex>[mf])\b(?!\s*(?:dive|deep|fall|high|away|from|tall|drop|of|to))|\b(?P<sex_marked>[mf])\s?(?P<after_sex>\d{2})\b"
     r"|(?:男|女)(?:性)?[，,、 ]\s*(?P<listed>\d{1,3})(?!\d|个月|天|周)"
     r"|\bin (?:my|his|her) (?:early |mid |late )?(?P<decade>[2-9]0)s\b|(?P<full_month>刚?满月|刚出月子的宝宝)|(?P<hundred_days>百天|百日)(?=宝宝|的宝宝|婴)"
 )

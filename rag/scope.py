@@ -21,7 +21,7 @@ _DENIAL = re.compile(
 )
 _DENIAL_FILLERS_ZH = re.compile(
     r"有|想过|说过|提过|出现|感到|感觉|感|觉得|觉|任何|明显的?|什么|过|再|太|很|特别|发生|伴有|伴|合并|的|症状|一点|那种|其他|其它|继续|发现|见|到|突然|剧烈|"
-    r"严重|又|也|都|会|是|出|啥|任何的|怎么|显著|大|发|患|得|啊|呢|自觉|主观|上述|以上|这些|这种|情况|现象|之类|等"
+    r"严重|又|也|都|会|是|出|啥|哪里?|任何的|怎么|显著|大|发|患|得|啊|呢|自觉|主观|上述|以上|这些|这种|情况|现象|之类|等"
 )
 _DENIAL_FILLERS_EN = re.compile(
     r"\b(?:any|a|an|the|much|of|sign|signs|have|has|having|had|got|get|getting|feel|feels|feeling|felt|been|experience|experienced|experiencing|"
@@ -36,7 +36,7 @@ _NEVER_LIKE_THIS = re.compile(
 )
 _DENIED_AFTER = re.compile(
     r"^(?:的?(?:症状|情况|感觉|现象))?(?:倒|倒是|都|也|是|现在|目前)*[:：?？]?\s*"
-    r"(?:没有|没|无|否|没出现|未出现|\(-\)|阴性|\bno\b|\bnone\b|\bdenied\b)(?:的|了|啊|过|呢)?\s*(?=[，。；！？,;.!?\n]|$)"
+    r"(?:没有|没|无|否|没出现|未出现|\(-\)|阴性|正常|\bno\b|\bnegative\b|\bnone\b|\bdenied\b)(?:的|了|啊|过|呢)?\s*(?=[，。；！？,;.!?\n]|$)"
 )
 
 _CONDITIONAL = re.compile(
@@ -74,13 +74,14 @@ _RELATIVE_HAS = re.compile(
 )
 _PAST = re.compile(
     r"去年|前年|大前年|以前|曾经|曾|从前|(?<![昏晕死睡厥背])过去(?!的?[0-9]+(?:分|小时|天))|小时候|年轻(?:的)?时候?|早年|既往|病史|往年|几年前|多年前|\d+(?:\.\d+)?(?:多|几|来)?(?:年|个月)(?:多)?(?:以)?前|上个月|上次住院|那回|那次|"
-    r"\byears? ago\b|\bmonths? ago\b|\blast year\b|\bused to (?:have|get|be)\b|\bin the past\b|\bhistory of\b|\bhx of\b|\bpreviously\b|\bas a (?:child|kid|teenager)\b|"
+    r"^\s*(?:about |some |over |\d+ |a |an |a few |several |many |two |three |four |five |ten )*(?:years?|months?) ago\b|\blast year\b|\bused to (?:have|get|be)\b|\bin the past\b|\bhistory of\b|\bhx of\b|\bpreviously\b|\bas a (?:child|kid|teenager)\b|"
     r"\bwhen i was (?:a |young|little|\d)|\bback in (?:19|20)\d\d\b|\bin (?:19|20)\d\d\b|\bin my (?:twenties|thirties|forties|youth)\b|\bonce had\b|\bthat time\b|\bback then\b"
 )
 _PAST_CONDITION_AFTER = re.compile(r"^(?:过|史|病史|后遗症|康复|术后)")
 _PAST_AFTER = re.compile(
     r"^(?:过|\s*(?:\d+|several|many|a few|two|three|five|ten|some) (?:years|months) ago|\s*years ago|\s*last year|\s*in (?:19|20)\d\d|\s*as a (?:child|kid))"
 )
+_AGO_AFTER = re.compile(r"^[^,.;!?\n]{0,40}\b(?:years?|months?) ago\b")
 _FIRST_TIME = re.compile(
     r"(?:从来没有?|从没|从未|没有?)(?:有过|过|像)?(?:这么|这样)|第一次|头一回|\bnever\b|\bfirst time\b"
 )
@@ -203,9 +204,9 @@ class Scope:
         if _STILL.search(self.text, since, self.clause[1]) or _FIRST_TIME.search(self.text, since, self.start):
             return False
         after = self.text[self.end :]
-        if _PAST_AFTER.match(after) or (is_condition and _PAST_CONDITION_AFTER.match(after)):
+        if _PAST_AFTER.match(after) or _AGO_AFTER.match(after) or (is_condition and _PAST_CONDITION_AFTER.match(after)):
             return True
-        return bool(_PAST.search(self.text, since, self.start))
+        return bool(_PAST.search(self.text[since : self.start]))
 
     def _since_last_turn(self) -> int:
         """Where the sign's clause begins, or the part of it behind the last "but"."""

@@ -69,7 +69,7 @@ _PRESSURE = re.compile(
 )
 _PRESSURE_CUE = re.compile(r"血压|高压|低压|收缩压|mmhg|毫米汞柱|kpa|千帕|\bbp\b|\bblood pressure\b|\bpressure\b")
 _SYSTOLIC = re.compile(
-    rf"(?:高压|收缩压|血压|\bsystolic\b|\bblood pressure\b|\bbp\b){_IS}(\d{{2,3}})(?!\s*(?:/|／|over|\.|年|天|个|岁|片|years?|days?|\d))"
+    rf"(?:高压|收缩压|血压|\bsystolic\b|\bblood pressure\b|\bbp\b){_IS}(\d{{2,3}})(?!\s*(?:多|来|几|近)?\s*(?:/|／|over|\.|年|天|个|岁|片|years?|days?|\d))"
 )
 _DIASTOLIC = re.compile(rf"(?:低压|舒张压|\bdiastolic\b){_IS}(\d{{2,3}})")
 _HEART_RATE = re.compile(
@@ -94,7 +94,7 @@ _METER_HIGH = re.compile(
 
 _SPOKEN = re.compile(
     rf"(血氧饱和度|血氧|氧饱和度|氧饱|指脉氧|高压|低压|血压|收缩压|舒张压|心率|心跳|脉搏|脉率|血糖|体温|温度|烧到|呼吸|格拉斯哥|评分)((?:\s|{_FILLERS}|百分之)*+)"
-    r"([零一二两三四五六七八九十百]+(?:点[零一二三四五六七八九]{1,2})?)(?![零一二两三四五六七八九十百点]|\s*(?:天|个|年|月|周|岁|小时))"
+    r"([零一二两三四五六七八九十百]+(?:点[零一二三四五六七八九]{1,2})?)(?![零一二两三四五六七八九十百点]|\s*(?:多|来|几)?\s*(?:天|个|年|月|周|岁|小时))"
 )
 
 

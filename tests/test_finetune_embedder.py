@@ -147,7 +147,9 @@ def test_pairs_of_one_topic_are_no_negatives_of_each_other() -> None:
 
 
 def test_sentences_pair_with_the_one_that_follows_in_the_same_text() -> None:
-    pairs = neighbouring_sentences(["咳嗽三天没有好。夜里咳得厉害！好。", "Rest is enough. It passes in a week.", "一句话没有邻居。"])
+    pairs = neighbouring_sentences(
+        ["咳嗽三天没有好。夜里咳得厉害！好。", "Rest is enough. It passes in a week.", "一句话没有邻居。"]
+    )
     assert [(pair.anchor, pair.positive) for pair in pairs] == [
         ("咳嗽三天没有好。", "夜里咳得厉害！"),
         ("Rest is enough.", "It passes in a week."),

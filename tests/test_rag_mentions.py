@@ -44,6 +44,7 @@ AFFIRMED = [
     ("胃镜术后胸痛", "chest_pain"),
     ("我有chest pain很难受", "chest_pain"),
     ("not sure if this is chest pain", "chest_pain"),
+    ("my dad who had a stent 2 years ago got hit by a car", "major_trauma"),
     ("从来没有这么头疼过", "headache"),
     ("years ago I was fit but now my chest hurts", "chest_pain"),
     ("non-stop chest-pain", "chest_pain"),

@@ -7,6 +7,7 @@ It is warmed up on neighbouring sentences of the passages, which teach it words 
 
 from __future__ import annotations
 
+import re
 import time
 import tomllib
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from knowledge.errors import TrainingFailed
 from rag.embedder import load_embedder
 
 Progress = Callable[[str], None]
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,18 @@ def gather_pairs(config: StageConfig, data_dir: Path, progress: Progress) -> Pai
         training = repeated(training, source.repeat, rng)
         gathered.counts[source.name] = len(training)
         gathered.train += training
+    if across := [pair for pairs in gathered.held_out.values() for pair in pairs if crosses_languages(pair)]:
+        gathered.held_out["Chinese to English, of the above"] = across
     if not gathered.train:
         raise TrainingFailed(
             f"{data_dir}: none of {', '.join(gathered.absent) or 'the data sets'} is there to train on"
         )
     return gathered
+
+
+def crosses_languages(pair: TextPair) -> bool:
+    """Whether a Chinese text is paired with one that holds no Chinese."""
+    return bool(_CHINESE.search(pair.anchor)) and not _CHINESE.search(pair.positive)
 
 
 def repeated(pairs: list[TextPair], times: float, rng: np.random.Generator) -> list[TextPair]:
