@@ -22,7 +22,7 @@ MODULES = [
     ("", "sentence_transformers.sentence_transformer.modules.static_embedding.StaticEmbedding"),
     ("1_Normalize", "sentence_transformers.base.modules.normalize.Normalize"),
 ]
-NORMALIZE = {"normalize_embeddings": True}
+NORMALIZE = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding"}
 SENTENCE_TRANSFORMERS_CONFIG = {
     "model_type": "SentenceTransformer",
     "prompts": {"document": "", "query": ""},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rag.assistant import Assistant
     from rag.config import Settings
-    from rag.retriever import PassageRetriever
+    from rag.langchain_plugs import PassageRetriever
     from rag.writers import Writer
 
 __all__ = ["load_assistant", "load_retriever"]
@@ -36,7 +36,7 @@ def load_retriever(
     """
     from rag import assistant
     from rag.config import load_settings, quiet_libraries
-    from rag.retriever import PassageRetriever, filter_for
+    from rag.langchain_plugs import PassageRetriever, filter_for
 
     quiet_libraries()
     search = assistant.open_search(settings or load_settings())

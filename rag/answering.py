@@ -14,7 +14,7 @@ from rag.passages import Passage, RetrievedPassage
 from rag.retriever import HybridSearch, PassageFilter
 from rag.writers import DraftSentence, Evidence, Writer
 
-EVIDENCE_MIN_SCORE = {"zh": 0.34, "en": 0.42}  # below this a passage is not about the question; see RESULTS.md
+EVIDENCE_MIN_SCORE = {"zh": 0.30, "en": 0.42}  # below this a passage is not about the question; see RESULTS.md
 GUIDE_MIN_SCORE = 0.36
 NAMED_DEPARTMENT_BONUS = 0.05
 PER_SOURCE = 2

@@ -139,8 +139,10 @@ def open_search(settings: Settings) -> HybridSearch:
     embedder = embedder_for(settings)
     index = PassageIndex.open(settings.index_dir)
     if index.manifest.embedder_fingerprint != embedder.fingerprint:
+        made, here = index.manifest, embedder
         raise IndexDamaged(
-            f"{index.folder}: built by embedder {index.manifest.embedder!r}, the settings name {embedder.name!r}; {REBUILD}"
+            f"{index.folder}: built by embedder {made.embedder} ({made.embedder_fingerprint[:8]}), "
+            f"the settings name {here.name} ({here.fingerprint[:8]}); {REBUILD}"
         )
     return HybridSearch(index, embedder)
 

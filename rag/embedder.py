@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from langchain_core.embeddings import Embeddings
 
 from knowledge.errors import EmbedderMissing, MissingExtra
 
@@ -121,19 +120,6 @@ class SentenceTransformersEmbedder:
             return np.zeros((0, self.dimension), dtype=np.float32)
         rows = self.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
         return np.nan_to_num(np.asarray(rows, dtype=np.float32))
-
-
-class EmbedderAdapter(Embeddings):
-    """An Embedder where LangChain expects its `Embeddings`."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self.embedder = embedder
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return self.embedder.encode_passages(texts).tolist()
-
-    def embed_query(self, text: str) -> list[float]:
-        return self.embedder.encode_queries([text])[0].tolist()
 
 
 def load_embedder(

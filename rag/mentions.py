@@ -96,7 +96,7 @@ def _status(
     text: str, start: int, end: int, kind: str, covered: list[tuple[int, int]], patient_relation: str
 ) -> Status:
     scope = Scope(text, start, end, clause_of(text, start, end), sentence_of(text, start, end), covered)
-    if scope.is_denied():
+    if scope.is_denied() or scope.is_cut_short():
         return Status.DENIED
     if scope.is_conditional() or scope.is_general_question():
         return Status.HYPOTHETICAL

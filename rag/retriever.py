@@ -1,15 +1,11 @@
-"""Hybrid retrieval: dense and BM25 ranks fused, one documented score, as a LangChain retriever."""
+"""Hybrid retrieval: dense and BM25 ranks fused, one documented score."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from langchain_core.callbacks import CallbackManagerForRetrieverRun
-from langchain_core.documents import Document
-from langchain_core.retrievers import BaseRetriever
-from pydantic import ConfigDict
 
 from rag.embedder import Embedder
 from rag.lexical import share_covered, tokens_of
@@ -97,40 +93,3 @@ def fuse_ranks(rankings: Sequence[tuple[Sequence[int], float]]) -> list[int]:
         for rank, row in enumerate(rows, 1):
             scores[row] = scores.get(row, 0.0) + weight / (FUSION_CONSTANT + rank)
     return sorted(scores, key=lambda row: -scores[row])
-
-
-class PassageRetriever(BaseRetriever):
-    """The retriever LangChain sees: `Document`s with title, section, page, source_id, language and score."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    search: HybridSearch
-    k: int = 5
-    only: PassageFilter = PassageFilter()
-    min_score: float = 0.0
-
-    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
-        return [as_document(found) for found in self.search.search(query, self.k, self.only, self.min_score)]
-
-
-def as_document(found: RetrievedPassage) -> Document:
-    """A retrieved passage in LangChain's form."""
-    passage = found.passage
-    return Document(
-        id=passage.passage_id,
-        page_content=passage.text,
-        metadata={
-            "title": passage.title,
-            "section": passage.section,
-            "page": passage.page,
-            "source_id": passage.source_id,
-            "language": passage.language,
-            "departments": list(passage.departments),
-            "score": found.score,
-        },
-    )
-
-
-def filter_for(language: str | None, departments: Collection[str] | None) -> PassageFilter:
-    """A filter from the plain values a caller has."""
-    return PassageFilter(language, frozenset(departments) if departments is not None else None)

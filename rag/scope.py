@@ -39,6 +39,12 @@ _DENIED_AFTER = re.compile(
     r"(?:没有|没|无|否|没出现|未出现|\(-\)|阴性|正常|\bno\b|\bnegative\b|\bnone\b|\bdenied\b)(?:的|了|啊|过|呢)?\s*(?=[，。；！？,;.!?\n]|$)"
 )
 
+_BEGINS_WITH_DENIAL = re.compile(r"没|无|未|不(?=是|伴)|\b(?:no|not|without)\b")
+_TROUBLE = re.compile(
+    r"困难|费力|费劲|急促|不畅|不顺|问题|道感染|道症状|不适|异常|短促|障碍|系统|模糊|不清|"
+    r"\s+(?:problems?|difficult\w*|trouble|issues?|heavily|hard|fast|faster|badly|well enough)\b"
+)
+
 _CONDITIONAL = re.compile(
     r"(?:如果|假如|要是|万一|假设|若是|若|一旦|倘若|以防|预防|防止|避免|(?<!sure )(?<!wondering )(?<!know )\bif\b|\bin case(?: of)?\b|\bwhat if\b|\bprevent(?:ing)?\b|\bavoid(?:ing)?\b|\bshould i ever\b)"
 )
@@ -176,6 +182,12 @@ class Scope:
             items = _ENGLISH_LIST.split(_DENIAL_FILLERS_EN.sub(" ", between))
             return all(len(item.split()) <= 3 for item in items)
         return self._only_fillers(cue.end(), _DENIAL_FILLERS_EN)
+
+    def is_cut_short(self) -> bool:
+        """ "没有呼吸" inside "没有呼吸困难", "没有意识" inside "没有意识障碍": the longer word is what is denied."""
+        return bool(
+            _BEGINS_WITH_DENIAL.match(self.text[self.start : self.end]) and _TROUBLE.match(self.text[self.end :])
+        )
 
     def is_conditional(self) -> bool:
         """ "如果出现胸痛", "if I get chest pain": not said to be there."""

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from knowledge.errors import EmbedderMissing
-from rag.embedder import DEFAULT_FOLDER, Embedder, EmbedderAdapter, batches_by_length, load_embedder
+from rag.embedder import DEFAULT_FOLDER, Embedder, batches_by_length, load_embedder
+from rag.langchain_plugs import EmbedderAdapter
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ["胸口闷得慌", "my chest feels tight", "高血压要注意什么", "头痛" * 900, "头痛🙂"]

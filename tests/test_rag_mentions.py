@@ -42,6 +42,9 @@ AFFIRMED = [
     ("去年开始经常胸痛", "chest_pain"),
     ("以前也胸痛过，今天又胸痛", "chest_pain"),
     ("胃镜术后胸痛", "chest_pain"),
+    ("老人没有呼吸了", "not_breathing"),
+    ("没有呼吸，脸发紫", "not_breathing"),
+    ("he is not breathing", "not_breathing"),
     ("我有chest pain很难受", "chest_pain"),
     ("not sure if this is chest pain", "chest_pain"),
     ("my dad who had a stent 2 years ago got hit by a car", "major_trauma"),
@@ -71,6 +74,9 @@ DENIED = [
     ("chest pain: no", "chest_pain"),
     ("唔係胸痛，冇发烧", "fever"),
     ("not vomiting and feeding well", "vomiting"),
+    ("没有呼吸困难", "not_breathing"),
+    ("没有意识障碍", "unresponsive"),
+    ("not breathing heavily", "not_breathing"),
 ]
 NOT_NOW = [
     ("如果出现胸痛怎么办", "chest_pain"),
