@@ -104,6 +104,17 @@ def test_a_denied_trigger_sign_raises_nothing_of_its_own(matcher):
         )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "奶奶胸口通，出了一身冷喊", "老人呼吸困南，嘴唇发紫", "我爸突然晕到了，叫不性", "一直吐雪", "孩子抽蓄五分钟还没停",
+        "误喝了农要", "说话不轻，半身不随", "cheast pian and swaeting", "he is unconcious and not brething", "vommiting blood",
+    ],
+)  # fmt: skip
+def test_homophones_and_typing_mistakes_do_not_hide_an_emergency(text, matcher):
+    assert max(found.flag.level for found in matcher.read(text).raised) >= UrgencyLevel.II
+
+
 def test_there_are_flags_at_every_level_and_enough_of_them():
     assert len(FLAGS) >= 150
     assert {flag.level for flag in FLAGS.values()} == {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from rag.config import load_settings, quiet_libraries
+from rag.config import quiet_libraries
 
 PATIENT_APP = Path(__file__).resolve().parent / "patient_app.py"
 
@@ -23,9 +23,9 @@ def chat(port: int) -> None:
     daozhen chat --port 8600
     """
     quiet_libraries()
-    from ui.ready import ensure_index
+    from ui.ready import ready_assistant
 
-    ensure_index(load_settings())
+    ready_assistant()  # a broken red flag or index stops here, in one line, before anybody is served
     os.environ["PYTHONPATH"] = os.pathsep.join(
         part for part in (str(PATIENT_APP.parents[1]), os.environ.get("PYTHONPATH")) if part
     )
