@@ -50,7 +50,6 @@ class Settings:
     hospital_dir: str = ""
     locale: str = DEFAULT_LOCALE
     passages_per_answer: int = 6
-    min_score: float = 0.0
 
     @property
     def index_dir(self) -> Path:
