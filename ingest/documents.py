@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rag.passages import PassageKind
@@ -17,11 +16,35 @@ class SourceSection:
     page: int | None = None
     language: str | None = None  # None: told from the text
     search_terms: str = ""  # other names of what the section is about: searched, never quoted
+    page_label: str | None = None  # as printed on the page or shown by a viewer ("xii"); None where it is the number
+
+
+@dataclass(frozen=True)
+class QuarantineRow:
+    """Something that was not taken into the index, or was taken with a warning: where, why, and what to do.
+
+    page: 1-based; None for a whole file. taken: True where the text is in the index all the same (a warning).
+    """
+
+    source_id: str
+    page: int | None
+    reason: str
+    remedy: str
+    taken: bool = False
+
+    @property
+    def line(self) -> str:
+        """The row as one line."""
+        place = self.source_id if self.page is None else f"{self.source_id} page {self.page}"
+        return f"{place}: {self.reason}; {self.remedy}"
 
 
 @dataclass(frozen=True)
 class SourceDocument:
-    """A readable source: where it came from, and its sections in order. sha256: of the source's bytes."""
+    """A readable source: where it came from, and its sections in order. sha256: of the source's bytes.
+
+    quarantined: the pages left out of it, and what is suspect in it.
+    """
 
     source_id: str
     title: str
@@ -29,19 +52,7 @@ class SourceDocument:
     sha256: str
     sections: tuple[SourceSection, ...]
     departments: tuple[str, ...] = ()
+    quarantined: tuple[QuarantineRow, ...] = ()
 
     def has_text(self) -> bool:
         return any(section.text.strip() for section in self.sections)
-
-
-@dataclass(frozen=True)
-class RefusedSource:
-    """A file that was not taken into the index, and the one line that says why and what to do."""
-
-    source_id: str
-    reason: str
-
-
-def refused_lines(refused: Iterable[RefusedSource]) -> list[str]:
-    """The report of what was left out, a line each."""
-    return [f"left out: {source.reason}" for source in refused]

@@ -6,13 +6,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ingest.documents import RefusedSource, SourceDocument
+from ingest.documents import QuarantineRow, SourceDocument
 from ingest.knowledge_sources import knowledge_documents, knowledge_fingerprint
 from ingest.readers import READERS, read_source
 from ingest.splitting import passages_of
@@ -37,7 +37,7 @@ class RebuildReport:
     generation: str
     documents: int
     passages: int
-    refused: tuple[RefusedSource, ...]
+    quarantined: tuple[QuarantineRow, ...]
     seconds: float
 
 
@@ -55,7 +55,7 @@ def rebuild_index(
     index_dir.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(index_dir / "writer.lock", timeout=0):
-            documents, refused = _read_all(folders, step)
+            documents, quarantined = _read_all(folders, step)
             passages = [passage for document in documents for passage in passages_of(document)]
             vectors = _embedded(passages, embedder, step)
             manifest = _manifest(embedder, documents, passages, folders)
@@ -67,7 +67,7 @@ def rebuild_index(
     except Timeout:
         raise IndexBusy(f"{index_dir}: another process is writing the index; wait until it is done") from None
     return RebuildReport(
-        manifest.generation, len(documents), len(passages), tuple(refused), round(time.monotonic() - begun, 2)
+        manifest.generation, len(documents), len(passages), tuple(quarantined), round(time.monotonic() - begun, 2)
     )
 
 
@@ -104,17 +104,24 @@ def _files_in(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _read_all(folders: Iterable[Path], step: Progress) -> tuple[list[SourceDocument], list[RefusedSource]]:
+def _read_all(folders: Iterable[Path], step: Progress) -> tuple[list[SourceDocument], list[QuarantineRow]]:
     documents = list(knowledge_documents())
-    refused: list[RefusedSource] = []
+    quarantined: list[QuarantineRow] = []
     files = [(folder, path) for folder in folders for path in _files_in(folder)]
     for number, (folder, path) in enumerate(files, 1):
         try:
             documents.append(read_source(path, folder))
+            quarantined += documents[-1].quarantined
         except UnreadableSource as fault:
-            refused.append(RefusedSource(path.relative_to(folder).as_posix(), str(fault)))
+            quarantined.append(quarantine_row(path.relative_to(folder).as_posix(), fault))
         step("reading", number, len(files))
-    return documents, refused
+    return documents, quarantined
+
+
+def quarantine_row(source_id: str, fault: UnreadableSource) -> QuarantineRow:
+    """The row of a file that cannot be read; its fault reads "<file>: <reason>; <remedy>"."""
+    reason, _, remedy = str(fault).removeprefix(f"{PurePosixPath(source_id).name}: ").rpartition("; ")
+    return QuarantineRow(source_id, None, reason, remedy)
 
 
 def _embedded(passages: Sequence[Passage], embedder: Embedder, step: Progress) -> np.ndarray:

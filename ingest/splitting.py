@@ -54,6 +54,7 @@ def _passage(document: SourceDocument, section: SourceSection, group: list[Sente
         kind=document.kind,
         departments=document.departments,
         search_terms=section.search_terms,
+        page_label=section.page_label,
     )
 
 

@@ -23,6 +23,8 @@ class Passage:
     kind: PassageKind
     departments: tuple[str, ...] = ()
     search_terms: str = ""  # other names of what the passage is about
+    page_label: str | None = None  # as printed on the page, where that is not its number
+    also_in: tuple[str, ...] = ()  # source_ids of other sources that say the same, kept once
 
     def embedded_text(self) -> str:
         """What is embedded and searched: the text under its headings. Only `text` may be quoted."""
@@ -34,7 +36,7 @@ class Passage:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Passage:
-        return cls(**{**row, "departments": tuple(row["departments"])})
+        return cls(**{**row, "departments": tuple(row["departments"]), "also_in": tuple(row.get("also_in", ()))})
 
 
 @dataclass(frozen=True)

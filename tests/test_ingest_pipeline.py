@@ -45,7 +45,7 @@ def test_a_bad_file_is_reported_and_the_rest_goes_in(folder, tmp_path):
     (folder / "picture.png").write_bytes(b"png")
     report = rebuild_index(tmp_path / "index", HashEmbedder(), [folder])
     assert report.documents == 2
-    assert {refused.source_id for refused in report.refused} == {"broken.pdf", "picture.png"}
+    assert {row.source_id for row in report.quarantined} == {"broken.pdf", "picture.png"}
 
 
 def test_a_missing_or_empty_folder_changes_nothing(folder, tmp_path):

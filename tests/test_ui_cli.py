@@ -61,7 +61,7 @@ def test_rebuild_reports_what_went_in_and_what_was_left_out(tmp_path, monkeypatc
     (sources / "broken.pdf").write_bytes(b"nothing")
     assert main(["index", "rebuild", "--source", str(sources), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert [row["source_id"] for row in report["refused"]] == ["broken.pdf"]
+    assert [row["source_id"] for row in report["quarantined"]] == ["broken.pdf"]
     assert main(["index", "status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["source_dirs"] == [str(sources)]
     assert main(["ask", "胸痛中心在哪里", "--json"]) == 0

@@ -33,7 +33,6 @@ def index() -> None:
 def rebuild(sources: tuple[Path, ...], as_json: bool) -> None:
     """Read the shipped knowledge and every --source folder, and build a new index. The old one serves until it is done."""
     quiet_libraries()
-    from ingest.documents import refused_lines
     from ingest.pipeline import rebuild_index
     from rag.assistant import embedder_for
     from ui.progress import progress_bar
@@ -42,11 +41,11 @@ def rebuild(sources: tuple[Path, ...], as_json: bool) -> None:
     with progress_bar("index") as step:
         report = rebuild_index(settings.index_dir, embedder_for(settings), sources, step)
     if as_json:
-        refused = [vars(source) for source in report.refused]
-        click.echo(json.dumps({**vars(report), "refused": refused}, ensure_ascii=False, indent=2))
+        rows = [vars(row) for row in report.quarantined]
+        click.echo(json.dumps({**vars(report), "quarantined": rows}, ensure_ascii=False, indent=2))
         return
-    for line in refused_lines(report.refused):
-        click.echo(f"daozhen: {line}", err=True)
+    for row in report.quarantined:
+        click.echo(f"daozhen: {'warning' if row.taken else 'left out'}: {row.line}", err=True)
     click.echo(
         f"{report.documents} documents, {report.passages} passages, {report.seconds:.1f} s: generation {report.generation}"
     )
