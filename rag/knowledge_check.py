@@ -6,37 +6,23 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from knowledge.departments import Department
-from knowledge.guidelines import SECTIONS, Guide
+from knowledge.guidelines import Guide
 from knowledge.records import KNOWLEDGE_DIR, LANGUAGES
 from knowledge.red_flags import RedFlag, Sign
 from knowledge.self_care import SelfCare
-from knowledge.urgency import UrgencyLevel
+from rag.faults import Fault, in_file
+from rag.guide_check import guide_faults
 from rag.red_flag_check import red_flag_faults
 from rag.red_flag_matcher import RedFlagMatcher
 
 MIN_COMPLAINTS = {"zh": 15, "en": 10}
-MIN_GUIDE_CHINESE_CHARS, MIN_GUIDE_ENGLISH_WORDS = 1000, 150
-MIN_GUIDE_QUESTIONS = {"zh": 5, "en": 3}
 # a number with a unit of a medicine, or a count of pills a day
 _DOSE = re.compile(
     r"\d+(?:\.\d+)?\s*(?:mg|毫克|μg|ug|微克|mcg|万单位|IU)(?![/／\s]*(?:dl|l\b|L\b|kg\b|m|h|24|d))|[一二三四两\d]+\s*(?:片|粒|颗|丸|支|袋|包|tablets?|capsules?|pills?)\s*[，,/]?\s*(?:每日|每天|一日|一天|每次|[一二三四两\d]+\s*次|a day|daily|twice|every)|(?<!尿片)(?:每日|每天|一日|每次)\s*[一二三四两\d]+\s*(?:片(?!尿|湿尿|以上湿尿)|粒|颗|丸|毫升|ml)",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something wrong with the knowledge. line: 1-based."""
-
-    path: Path
-    line: int
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.path.relative_to(KNOWLEDGE_DIR.parent)}:{self.line}: {self.problem}"
 
 
 @dataclass(frozen=True)
@@ -61,8 +47,7 @@ def find_faults(knowledge: Knowledge) -> Iterator[Fault]:
         for department_id in flag.departments:
             if department_id not in knowledge.departments:
                 yield _at("red_flags", f"id: {flag.id}", f"{flag.id}: no department {department_id!r}")
-    for guide in knowledge.guides.values():
-        yield from _guide_faults(guide, knowledge, matcher)
+    yield from guide_faults(knowledge.guides, knowledge.departments, matcher)
     yield from _self_care_faults(knowledge)
     yield from _doses(knowledge)
 
@@ -82,25 +67,25 @@ def _department_faults(knowledge: Knowledge) -> Iterator[Fault]:
         for boundary in department.boundaries:
             target = knowledge.departments.get(boundary.belongs_to)
             if target is None or target is department:
-                yield _in(
+                yield in_file(
                     path,
                     boundary.complaint.zh,
                     f"boundary leads to {boundary.belongs_to!r}, which is no other department of ours",
                 )
         for question in department.questions:
             if questions[question.id] > 1:
-                yield _in(
+                yield in_file(
                     path, f"id: {question.id}", f"question id {question.id!r} is used {questions[question.id]} times"
                 )
             for department_id, effect in (
                 (key, value) for option in question.options for key, value in option.effect.items()
             ):
                 if department_id not in knowledge.departments:
-                    yield _in(
+                    yield in_file(
                         path, f"id: {question.id}", f"{question.id}: effect on unknown department {department_id!r}"
                     )
                 if not -3 <= effect <= 3:
-                    yield _in(path, f"id: {question.id}", f"{question.id}: effect {effect}; between -3 and 3")
+                    yield in_file(path, f"id: {question.id}", f"{question.id}: effect {effect}; between -3 and 3")
 
 
 def _duplicate_phrases(departments: Mapping[str, Department]) -> Iterator[Fault]:
@@ -111,49 +96,11 @@ def _duplicate_phrases(departments: Mapping[str, Department]) -> Iterator[Fault]
     for phrase, ids in owners.items():
         if len(ids) > 1:
             first = sorted(ids)[0]
-            yield _in(
+            yield in_file(
                 KNOWLEDGE_DIR / "departments" / f"{first}.yaml",
                 phrase,
                 f"{phrase!r} is a complaint of {', '.join(sorted(ids))}",
             )
-
-
-def _guide_faults(guide: Guide, knowledge: Knowledge, matcher: RedFlagMatcher) -> Iterator[Fault]:
-    path = KNOWLEDGE_DIR / "guidelines" / f"{guide.id}.md"
-    for department_id in guide.header.departments:
-        if department_id not in knowledge.departments:
-            yield _in(path, "departments:", f"no department {department_id!r}")
-    for language in LANGUAGES:
-        for key, headings in SECTIONS.items():
-            if guide.section(key, language) is None:
-                yield Fault(path, 1, f"section {headings[0 if language == 'zh' else 1]!r} is missing")
-        questions = guide.section("questions", language)
-        count = questions.text.count("### ") if questions else 0
-        if count < MIN_GUIDE_QUESTIONS[language]:
-            yield Fault(
-                path,
-                questions.line if questions else 1,
-                f"{count} {language} questions; at least {MIN_GUIDE_QUESTIONS[language]}",
-            )
-        danger = guide.section("danger", language)
-        for label, sign in danger.danger_signs() if danger else ():
-            raised = matcher.read(sign).raised
-            reached = max((found.flag.level for found in raised), default=UrgencyLevel.IV)
-            if reached < UrgencyLevel.from_label(label):
-                yield _in(
-                    path, sign, f"danger sign of level {label} reaches only {reached.label} in the red flags: {sign}"
-                )
-    chinese = sum(
-        "\u3400" <= character <= "\u9fff"
-        for section in guide.sections
-        if section.language == "zh"
-        for character in section.text
-    )
-    english = sum(len(section.text.split()) for section in guide.sections if section.language == "en")
-    if chinese < MIN_GUIDE_CHINESE_CHARS:
-        yield Fault(path, 1, f"{chinese} Chinese characters; at least {MIN_GUIDE_CHINESE_CHARS}")
-    if english < MIN_GUIDE_ENGLISH_WORDS:
-        yield Fault(path, 1, f"{english} English words; at least {MIN_GUIDE_ENGLISH_WORDS}")
 
 
 def _self_care_faults(knowledge: Knowledge) -> Iterator[Fault]:
@@ -161,7 +108,7 @@ def _self_care_faults(knowledge: Knowledge) -> Iterator[Fault]:
     for record in knowledge.self_care:
         for sign_id in (*record.signs, *record.also_fine):
             if sign_id not in knowledge.signs:
-                yield _in(path, f"id: {record.id}", f"{record.id}: unknown sign {sign_id!r}")
+                yield in_file(path, f"id: {record.id}", f"{record.id}: unknown sign {sign_id!r}")
 
 
 def _doses(knowledge: Knowledge) -> Iterator[Fault]:
@@ -177,13 +124,7 @@ def _doses(knowledge: Knowledge) -> Iterator[Fault]:
 
 def _at(folder: str, text: str, problem: str) -> Fault:
     for path in sorted((KNOWLEDGE_DIR / folder).glob("*.yaml")):
-        fault = _in(path, text, problem)
+        fault = in_file(path, text, problem)
         if fault.line > 1 or text in path.read_text(encoding="utf-8"):
             return fault
     return Fault(KNOWLEDGE_DIR / folder, 1, problem)
-
-
-def _in(path: Path, text: str, problem: str) -> Fault:
-    wanted = text.casefold()
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return Fault(path, next((number for number, line in enumerate(lines, 1) if wanted in line.casefold()), 1), problem)

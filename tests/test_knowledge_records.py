@@ -26,7 +26,7 @@ def test_the_shipped_knowledge_has_no_fault(knowledge):
 
 
 def test_there_is_enough_of_everything(knowledge):
-    assert len(knowledge.departments) >= 80 and len(knowledge.flags) >= 150 and len(knowledge.guides) >= 12
+    assert len(knowledge.departments) >= 80 and len(knowledge.flags) >= 150 and len(knowledge.guides) >= 150
     assert EMERGENCY_ID in knowledge.departments and "fever_clinic" in knowledge.departments
     assert coverage_rows(knowledge)[-1][1] == str(len(knowledge.departments))
     assert flag_rows(knowledge)[-1][1] == str(len(knowledge.flags))
@@ -106,3 +106,16 @@ def test_a_broken_guide_is_one_line_that_names_file_and_place(text, problem, tmp
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidKnowledge, match=problem):
         read_guide(path)
+
+
+def test_a_department_with_too_few_guides_is_named(knowledge):
+    faults = [str(fault) for fault in find_faults(dataclasses.replace(knowledge, flags={}, guides={}))]
+    assert "knowledge/departments/cardiology.yaml:1: 0 guides name this department; at least 3" in faults
+
+
+def test_a_paragraph_that_stands_in_two_guides_is_named_with_both(knowledge):
+    chest, head = knowledge.guides["chest_pain"], knowledge.guides["headache"]
+    copied = head.model_copy(update={"sections": (*head.sections[1:], chest.sections[0])})
+    guides = {**knowledge.guides, "headache": copied}
+    faults = [str(fault) for fault in find_faults(dataclasses.replace(knowledge, guides=guides))]
+    assert any("headache.md" in fault and "word for word in chest_pain" in fault for fault in faults), faults
