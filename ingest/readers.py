@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ingest.documents import SourceDocument, SourceSection
+from ingest.limits import ReadingLimits
 from knowledge.errors import UnreadableSource
 from rag.passage_index import sha256_of
 
@@ -69,7 +70,7 @@ def read_pdf(path: Path) -> Iterator[SourceSection]:
 READERS: dict[str, Reader] = {".md": read_markdown, ".txt": read_plain, ".pdf": read_pdf}
 
 
-def read_source(path: Path, root: Path) -> SourceDocument:
+def read_source(path: Path, root: Path, limits: ReadingLimits = ReadingLimits()) -> SourceDocument:
     """The document in a file. source_id: its path below root, `/` between folders."""
     reader = READERS.get(path.suffix.lower())
     if reader is None:
