@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,10 +28,10 @@ _LEADERS = re.compile(r"(?:\.{4,}|…{2,}|·{4,}|．{3,})\s*\d*$")  # a table of
 
 @dataclass(frozen=True)
 class Block:
-    """A paragraph, a table row, or a heading. level: 1 is the highest; None for text."""
+    """A paragraph, a table row, or a heading. level: the smaller the higher; None for text."""
 
     text: str
-    level: int | None = None
+    level: float | None = None
 
 
 def numbering_rank(line: str) -> int | None:
@@ -69,7 +70,7 @@ class Outline:
             yield from self.close(above=block.level)
             self._headings.append((block.level, " ".join(block.text.split()), False))
 
-    def close(self, above: float = 0) -> Iterator[SourceSection]:
+    def close(self, above: float = -math.inf) -> Iterator[SourceSection]:
         """The text so far as a section; headings of a level at or below `above` end."""
         yield from self.flush()
         while self._headings and self._headings[-1][0] >= above:

@@ -47,6 +47,8 @@ def row_line(names: Row | None, row: Row) -> str:
     """A row as one line: "名称：值；名称：值" in Chinese, "name: value; name: value" in English; without names its cells."""
     cells = [(_one_line(names[place]) if names and place < len(names) else "", _one_line(cell)) for place, cell in enumerate(row)]
     filled = [(name, cell) for name, cell in cells if cell]
+    if len(filled) > 1 and len({cell for _, cell in filled}) == 1:
+        return filled[0][1]  # one cell over the whole row
     chinese = any(_CHINESE.search(name + cell) for name, cell in filled)
     colon, semicolon, comma = ("：", "；", "，") if chinese else (": ", "; ", ", ")
     parts = []
