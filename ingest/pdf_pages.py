@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ingest.cleaning import with_whole_characters
 from ingest.documents import SourceFile
 from knowledge.errors import UnreadableSource
 
@@ -459,7 +460,7 @@ class PageFont:
             return _UNKNOWN * len(codes), width
         if self.map:
             text = "".join(self.map.get(one, self.unnamed_glyph or one) for one in text)
-        return text.replace("\x00", ""), width
+        return with_whole_characters(text.replace("\x00", "")), width
 
     def _width(self, code: str) -> float:
         if code not in self._widths:
