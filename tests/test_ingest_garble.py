@@ -12,7 +12,7 @@ from knowledge.guidelines import load_guides
 from tests import garbled
 
 
-@pytest.mark.parametrize(("kind", "text"), garbled.as_written())
+@pytest.mark.parametrize(("kind", "text"), list(garbled.as_written()))
 def test_what_was_written_so_is_not_garbled(kind, text):
     assert garble_score(text) < SUSPECT
 

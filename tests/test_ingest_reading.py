@@ -92,10 +92,10 @@ def test_a_file_that_takes_too_long_is_one_row_and_the_rest_is_read(folder):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory of a process is bounded on Linux")
 def test_a_file_that_fills_the_memory_is_one_row(folder):
-    (folder / "big.json").write_text("[" + "[1,2,3]," * 4_000_000 + "1]")
+    (folder / "big.json").write_text("[" + "[1,2,3]," * 1_500_000 + "1]")
     results = list(
         read_sources(
-            [folder / "big.json", folder / "1.html"], folder, ReadingLimits(max_memory_bytes=500 * 1024 * 1024)
+            [folder / "big.json", folder / "1.html"], folder, ReadingLimits(max_memory_bytes=250 * 1024 * 1024)
         )
     )
     assert isinstance(results[0], QuarantineRow) and "memory" in results[0].line
@@ -142,14 +142,14 @@ def test_a_killed_parent_leaves_no_worker(tmp_path):
     children: list[psutil.Process] = []
     for _ in range(300):
         children = psutil.Process(parent.pid).children()
-        if len(children) == 2:
+        if children:
             break
         time.sleep(0.02)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    assert len(children) == 2
+    assert children
     gone, alive = psutil.wait_procs(children, timeout=15)
-    assert not alive and len(gone) == 2
+    assert gone and not alive
 
 
 def test_passages_of_what_workers_read_have_exact_offsets(tmp_path):
