@@ -114,6 +114,7 @@ def _each_page(file: SourceFile, reader: PdfReader, count: int) -> Iterator[Page
             )
             yield file.fault(f"page cannot be read ({reason})", "export the document again")
         reader.resolved_objects.clear()  # or every page's streams stay in memory
+        reader.pages[number - 1].clear()
         while len(fonts) > _FONTS_KEPT:
             fonts.pop(next(iter(fonts)))
 
