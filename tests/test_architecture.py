@@ -18,7 +18,13 @@ MAY_IMPORT = {
     "ui": {"knowledge", "rag", "ingest", "finetune"},
 }
 SUNSET = {"langchain_community", "langchain_classic", "pickle"}
-HOMES = {"faiss": {"rag/passage_index.py"}, "pypdf": {"ingest/readers.py"}, "bm25s": {"rag/lexical.py"}}
+HOMES = {
+    "faiss": {"rag/passage_index.py"},
+    "pypdf": {"ingest/pdf_pages.py"},
+    "docx": {"ingest/word_reader.py"},
+    "openpyxl": {"ingest/sheet_readers.py"},
+    "bm25s": {"rag/lexical.py"},
+}
 
 
 def imports_of(path: Path) -> set[str]:
