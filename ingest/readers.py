@@ -10,7 +10,7 @@ from pathlib import Path
 from ingest.documents import SourceDocument, SourceSection
 from ingest.limits import ReadingLimits
 from knowledge.errors import UnreadableSource
-from rag.passage_index import sha256_of
+from rag.manifest import sha256_of
 
 _HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)

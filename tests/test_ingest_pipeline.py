@@ -8,10 +8,12 @@ import pytest
 from filelock import FileLock
 
 from ingest import pipeline
-from ingest.pipeline import index_state, indexed_source_dirs, rebuild_index
+from ingest.pipeline import RebuildOptions, plan_rebuild, rebuild_index
+from ingest.remembered import index_state, indexed_source_dirs
 from knowledge.departments import load_departments
 from knowledge.errors import IndexBusy, IndexDamaged, IndexMissing, UnreadableSource
-from rag.passage_index import PassageIndex, current_generation
+from rag.generations import current_generation
+from rag.passage_index import PassageIndex
 from tests.fakes import HashEmbedder
 
 
