@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from ingest.limits import ReadingLimits
+from knowledge.errors import UnreadableSource
 from rag.passages import PassageKind
 
 
@@ -17,6 +20,7 @@ class SourceSection:
     language: str | None = None  # None: told from the text
     search_terms: str = ""  # other names of what the section is about: searched, never quoted
     page_label: str | None = None  # as printed on the page or shown by a viewer ("xii"); None where it is the number
+    departments: tuple[str, ...] = ()  # ids; the document's where there are none
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,29 @@ class SourceDocument:
 
     def has_text(self) -> bool:
         return any(section.text.strip() for section in self.sections)
+
+
+def printable(name: str) -> str:
+    """A file's name as it may stand in one line."""
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file to be read, and what reading it may cost."""
+
+    path: Path
+    source_id: str
+    limits: ReadingLimits = ReadingLimits()
+
+    def fault(self, reason: str, remedy: str) -> UnreadableSource:
+        """The error of a file that cannot be read."""
+        return UnreadableSource(f"{printable(self.path.name)}: {reason}; {remedy}")
+
+    def left_out(self, reason: str, remedy: str, page: int | None = None) -> QuarantineRow:
+        """The row of something in the file that is not taken."""
+        return QuarantineRow(self.source_id, page, reason, remedy)
+
+    def warning(self, reason: str, remedy: str, page: int | None = None) -> QuarantineRow:
+        """The row of something suspect in what is taken."""
+        return QuarantineRow(self.source_id, page, reason, remedy, taken=True)

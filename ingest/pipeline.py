@@ -17,7 +17,7 @@ from ingest.duplicates import keep_once
 from ingest.index_cache import CACHE, IndexCache
 from ingest.knowledge_sources import knowledge_documents, knowledge_fingerprint
 from ingest.limits import ReadingLimits, load_limits
-from ingest.plan import RebuildPlan, SourceFile, make_plan
+from ingest.plan import RebuildPlan, FoundFile, make_plan
 from ingest.reading import read_sources
 from ingest.remembered import Remembered, last_good, remembered_sources
 from ingest.splitting import passages_of
@@ -267,7 +267,7 @@ def _compared_knowledge(base: PassageIndex | None) -> tuple[list[int], list[tupl
 
 
 def _read(
-    files: Sequence[SourceFile], cache: IndexCache, fingerprint: str, limits: ReadingLimits, step: Progress
+    files: Sequence[FoundFile], cache: IndexCache, fingerprint: str, limits: ReadingLimits, step: Progress
 ) -> Iterator[Arrival]:
     """Every file, read or taken from what a killed rebuild had read; a file that cannot be read has no passages."""
     done = 0

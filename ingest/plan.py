@@ -23,7 +23,7 @@ _START_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
-class SourceFile:
+class FoundFile:
     """A file below an indexed folder. source_id: its path below the folder, `/` between folders, unique in the index.
 
     changed_ns: when its bytes or its name last changed, in nanoseconds, as the file system says.
@@ -42,8 +42,8 @@ class RebuildPlan:
     """add: files to be read, new or changed; move: (file, number of the document its bytes are known as);
     keep: numbers of documents that stay; delete: (number, source_id) of those that go; passages: in the index before."""
 
-    add: tuple[SourceFile, ...]
-    move: tuple[tuple[SourceFile, int], ...]
+    add: tuple[FoundFile, ...]
+    move: tuple[tuple[FoundFile, int], ...]
     keep: tuple[int, ...]
     delete: tuple[tuple[int, str], ...]
     passages: int
@@ -87,8 +87,8 @@ def make_plan(
         for number, document in known.items()
         if document.readable and document.origin not in (KNOWLEDGE, ADDED)
     }
-    add: list[SourceFile] = []
-    move: list[tuple[SourceFile, int]] = []
+    add: list[FoundFile] = []
+    move: list[tuple[FoundFile, int]] = []
     replaced: set[int] = set()
     taken = [known[number].source_id for number in keep]
     for file in source_files(remembered.folders, known.values(), taken, remembered.removed):
@@ -118,7 +118,7 @@ def make_plan(
 
 def source_files(
     folders: Sequence[Path], known: Iterable[StoredDocument], taken: Collection[str], removed: Collection[str]
-) -> Iterator[SourceFile]:
+) -> Iterator[FoundFile]:
     """Every file below the folders, once. A path that two folders have is told apart by the folder's name."""
     settled = {(document.origin, document.source_id) for document in known}
     names = set(taken)
@@ -128,7 +128,7 @@ def source_files(
             if path in seen:
                 continue
             seen.add(path)
-            below = path.relative_to(folder).as_posix()
+            below = path.relative_to(folder).as_posix().encode(errors="replace").decode()
             candidates = [below, f"{folder.name}/{below}", *(f"{folder.name}~{n}/{below}" for n in range(2, 100))]
             free = [name for name in candidates if name not in names]
             source_id = next((name for name in free if (str(folder), name) in settled), free[0])
@@ -140,7 +140,7 @@ def source_files(
             except OSError:  # it went while we looked
                 continue
             changed_ns = max(found.st_mtime_ns, found.st_ctime_ns)
-            yield SourceFile(path, folder, source_id, found.st_size, changed_ns)
+            yield FoundFile(path, folder, source_id, found.st_size, changed_ns)
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
@@ -153,13 +153,13 @@ def _files_in(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _unchanged(document: StoredDocument, file: SourceFile) -> bool:
+def _unchanged(document: StoredDocument, file: FoundFile) -> bool:
     return (document.size, document.changed_ns) == (file.size, file.changed_ns)
 
 
-def _with_sha256(file: SourceFile) -> SourceFile:
+def _with_sha256(file: FoundFile) -> FoundFile:
     try:
         digest = sha256_of(file.path)
     except OSError:  # reading it will say why
         digest = ""
-    return SourceFile(file.path, file.folder, file.source_id, file.size, file.changed_ns, digest)
+    return FoundFile(file.path, file.folder, file.source_id, file.size, file.changed_ns, digest)

@@ -121,6 +121,8 @@ def _readable_manifest(index_dir: Path) -> dict[str, Any] | None:
 
 def _checked_folder(folder: Path) -> Path:
     folder = folder.expanduser().resolve()
+    if not str(folder).isprintable():
+        raise UnreadableSource(f"{str(folder)!a}: the folder's name is no text; give it another")
     if not folder.is_dir():
         raise UnreadableSource(f"{folder}: no such folder; name the folder that holds the documents")
     if not _holds_a_source(folder):

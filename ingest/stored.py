@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ingest.documents import QuarantineRow, SourceDocument, SourceSection
-from ingest.plan import SourceFile
+from ingest.plan import FoundFile
 from rag.manifest import digest_of
 from rag.passage_store import KNOWLEDGE, StoredDocument
 
@@ -31,13 +31,17 @@ def document_of(row: Mapping[str, Any]) -> SourceDocument:
         **{
             **row,
             "departments": tuple(row["departments"]),
-            "sections": tuple(SourceSection(**section) for section in row["sections"]),
+            "sections": tuple(_section_of(section) for section in row["sections"]),
             "quarantined": tuple(QuarantineRow(**entry) for entry in row["quarantined"]),
         }
     )
 
 
-def stored_file(document: SourceDocument, file: SourceFile) -> StoredDocument:
+def _section_of(row: Mapping[str, Any]) -> SourceSection:
+    return SourceSection(**{**row, "departments": tuple(row["departments"])})
+
+
+def stored_file(document: SourceDocument, file: FoundFile) -> StoredDocument:
     """A document read from a file."""
     row = row_of(document)
     return StoredDocument(
@@ -51,7 +55,7 @@ def stored_file(document: SourceDocument, file: SourceFile) -> StoredDocument:
     )
 
 
-def stored_unreadable(row: QuarantineRow, file: SourceFile) -> StoredDocument:
+def stored_unreadable(row: QuarantineRow, file: FoundFile) -> StoredDocument:
     """A file that was left out, so that it is not read again until it changes."""
     body = {"quarantined": [vars(row)]}
     return StoredDocument(

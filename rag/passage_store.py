@@ -341,4 +341,9 @@ def _passage_of(body: str, also_in: Iterable[str]) -> Passage:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=list)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character, as damaged JSON and old file systems hold them
+        return text.encode(errors="replace").decode()
+    return text
