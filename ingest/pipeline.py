@@ -28,14 +28,13 @@ from rag.generation_writer import Change, text_to_embed, write_generation
 from rag.generations import KEPT_GENERATIONS, new_generation_name
 from rag.lexical import words_fingerprint
 from rag.manifest import FORMAT_VERSION, Manifest, digest_of
-from rag.passage_index import PassageIndex
+from rag.passage_index import ROUTING, PassageIndex
 from rag.passage_store import KNOWLEDGE, StoredDocument
 from rag.passages import Passage
 from rag.routing import RoutingIndex
 from rag.vector_index import EXACT_UP_TO
 from rag.writer_lock import writing
 
-ROUTING = "routing"
 _ROOT = Path(__file__).resolve().parents[1]
 _READING_CODE = ("ingest/*.py", "rag/passages.py", "rag/sentences.py")
 _TELLING_AMOUNT = 500.0  # of passages or files: less work says nothing of the speed

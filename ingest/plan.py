@@ -59,7 +59,9 @@ class RebuildPlan:
         """From the seconds that the last rebuild took for each kind of work."""
         rates = {**DEFAULT_RATES, **self.rates}
         new = self.megabytes * rates["passages_per_mb"]
-        seconds = self.megabytes * rates["read_per_mb"] + new * (rates["embed_per_passage"] + rates["write_per_new_passage"])
+        seconds = self.megabytes * rates["read_per_mb"] + new * (
+            rates["embed_per_passage"] + rates["write_per_new_passage"]
+        )
         return round(_START_SECONDS + seconds + (self.passages + new) * rates["write_per_passage"], 1)
 
 

@@ -67,7 +67,9 @@ def remembered_sources(
         else:
             removed.add(_source_named(index_dir, remove))
     there = [*asked, *(folder for folder in before if folder not in asked and _holds_a_source(folder))]
-    ordered = sorted(dict.fromkeys(there), key=lambda folder: (folder not in before, before.index(folder) if folder in before else 0))
+    ordered = sorted(
+        dict.fromkeys(there), key=lambda folder: (folder not in before, before.index(folder) if folder in before else 0)
+    )
     waiting = tuple(folder for folder in before if folder not in there)
     return Remembered(tuple(ordered), waiting, frozenset(removed), _serving_name(index_dir))
 

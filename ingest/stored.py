@@ -58,9 +58,7 @@ def stored_file(document: SourceDocument, file: FoundFile) -> StoredDocument:
 def stored_unreadable(row: QuarantineRow, file: FoundFile) -> StoredDocument:
     """A file that was left out, so that it is not read again until it changes."""
     body = {"quarantined": [vars(row)]}
-    return StoredDocument(
-        file.source_id, str(file.folder), file.sha256, body, (), False, file.size, file.changed_ns
-    )
+    return StoredDocument(file.source_id, str(file.folder), file.sha256, body, (), False, file.size, file.changed_ns)
 
 
 def stored_knowledge(document: SourceDocument) -> StoredDocument:

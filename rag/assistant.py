@@ -27,7 +27,7 @@ from rag.config import Settings, load_settings
 from rag.embedder import Embedder, load_embedder
 from rag.follow_up import chosen_option, next_question
 from rag.manifest import REBUILD
-from rag.passage_index import ServingIndex
+from rag.passage_index import ROUTING, ServingIndex
 from rag.red_flag_matcher import RedFlagMatcher
 from rag.retriever import HybridSearch
 from rag.routing import DepartmentScore, RoutingIndex
@@ -128,7 +128,7 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
     search = open_search(settings)
     return Assistant(
         matcher=RedFlagMatcher(flags, signs),
-        routing=RoutingIndex.load(search.index.folder / "routing"),
+        routing=RoutingIndex.load(search.index.folder / ROUTING),
         search=search,
         context=TriageContext(departments, load_hospital(hospital_dir, tuple(departments)), load_self_care()),
         writer=writer or ExtractiveWriter(),

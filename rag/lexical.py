@@ -24,6 +24,7 @@ from rag.wording import normalise
 _K1, _B = 1.2, 0.75  # how soon a word's repetitions stop counting, and how much longer texts need
 _TEXTS_PER_MERGE = 2000
 _ARRAYS = ("tokens", "starts", "rows", "counts", "lengths")
+_NPY_HEADER = 128  # bytes
 _NO_ROWS = np.zeros(0, dtype=np.int32)
 
 _CHINESE_RUN = re.compile(r"[\u3400-\u9fff]+")
@@ -238,7 +239,7 @@ class LexicalIndex:
     @classmethod
     def load(cls, folder: Path) -> LexicalIndex:
         """The saved index; the postings stay on the disk until they are looked at."""
-        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS))
+        return cls(*(_opened(folder / f"{name}.npy") for name in _ARRAYS))
 
     def scores(self, question: str) -> np.ndarray:
         """(n,) float32: the BM25 score of every text for a question."""
@@ -333,6 +334,12 @@ def _counted(
     pairs, counts = np.unique(np.array(numbers, dtype=np.int64) * len(batch) + rows, return_counts=True)
     numbers_of, rows_of = np.divmod(pairs, max(1, len(batch)))
     return numbers_of.astype(np.int32), (first + rows_of).astype(np.int32), np.minimum(counts, 255).astype(np.uint8)
+
+
+def _opened(path: Path) -> np.ndarray:
+    """A saved array, left on the disk unless it is empty, which cannot be mapped."""
+    array: np.ndarray = np.load(path, mmap_mode="r" if path.stat().st_size > _NPY_HEADER else None, allow_pickle=False)
+    return array
 
 
 def _hash_of(token: str) -> int:

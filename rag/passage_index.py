@@ -1,12 +1,12 @@
 """An open generation of the index: its passages, their vectors, their words, and what they may be filtered by.
 
-    generations/<name>/
-      manifest.json  manifest.json.sha256    what it is, and the seal of every file (rag/manifest.py)
-      passages.sqlite                        documents, sections, passages (rag/passage_store.py)
-      vectors.faiss  lists.faiss             exact vectors; lists only beyond exact search (rag/vector_index.py)
-      lexical/  facets.npz                   BM25 postings; rows by language, department, source
-      keys.npy  sketches.npy                 what the next update compares by
-      routing/                               the departments' phrases (rag/routing.py)
+generations/<name>/
+  manifest.json  manifest.json.sha256    what it is, and the seal of every file (rag/manifest.py)
+  passages.sqlite                        documents, sections, passages (rag/passage_store.py)
+  vectors.faiss  lists.faiss             exact vectors; lists only beyond exact search (rag/vector_index.py)
+  lexical/  facets.npz                   BM25 postings; rows by language, department, source
+  keys.npy  sketches.npy                 what the next update compares by
+  routing/                               the departments' phrases (rag/routing.py)
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from rag.passage_store import PassageStore
 from rag.vector_index import VectorIndex
 
 PASSAGES, LEXICAL, FACETS, KEYS, SKETCHES = "passages.sqlite", "lexical", "facets.npz", "keys.npy", "sketches.npy"
+ROUTING = "routing"
 _FILTERS_REMEMBERED = 64
 
 _log = logging.getLogger("daozhen.index")  # faults of files only; what patients say is never logged
@@ -104,12 +105,12 @@ class PassageIndex:
     @cached_property
     def keys(self) -> np.ndarray:
         """(n,) uint64; see rag.generation_writer.keys_of."""
-        return np.asarray(np.load(self.folder / KEYS, mmap_mode="r", allow_pickle=False))
+        return np.asarray(np.load(self.folder / KEYS, allow_pickle=False))
 
     @cached_property
     def sketches(self) -> np.ndarray:
         """(n, SKETCH_SIZE) uint64; see rag.sketches."""
-        return np.asarray(np.load(self.folder / SKETCHES, mmap_mode="r", allow_pickle=False))
+        return np.asarray(np.load(self.folder / SKETCHES, allow_pickle=False))
 
     def _admitted(self, only: PassageFilter) -> np.ndarray | None:
         """(n,) bool, or None where a filter admits everything."""

@@ -73,7 +73,7 @@ class PassageStore(Sequence[Passage]):
         self.path = path
         # immutable: no locks and no journal, which a folder that may only be read could not hold
         self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-        self._size = int(self._connection.execute('SELECT count(*) FROM passages').fetchone()[0])
+        self._size = int(self._connection.execute("SELECT count(*) FROM passages").fetchone()[0])
 
     def __len__(self) -> int:
         return self._size
@@ -140,11 +140,15 @@ class PassageStore(Sequence[Passage]):
 
     def document(self, number: int) -> StoredDocument:
         """One document with its sections."""
+        return replace(self.document_head(number), sections=tuple(self._sections(number)))
+
+    def document_head(self, number: int) -> StoredDocument:
+        """One document without its sections."""
         source_id, origin, readable, size, changed_ns, sha256, body = self._connection.execute(
-            "SELECT source_id, origin, readable, size, changed_ns, sha256, body FROM documents WHERE document = ?", (number,)
+            "SELECT source_id, origin, readable, size, changed_ns, sha256, body FROM documents WHERE document = ?",
+            (number,),
         ).fetchone()
-        sections = tuple(self._sections(number))
-        return StoredDocument(source_id, origin, sha256, json.loads(body), sections, bool(readable), size, changed_ns)
+        return StoredDocument(source_id, origin, sha256, json.loads(body), (), bool(readable), size, changed_ns)
 
     def of_document(self, number: int) -> list[Passage]:
         """Every passage of a document, those not searched because another says the same included."""
@@ -161,7 +165,9 @@ class PassageStore(Sequence[Passage]):
 
     def page_text(self, source_id: str, page: int | None, heading: str, quote: str = "") -> str | None:
         """The text of the page, or of the section under that heading, that holds a quote; None where none does."""
-        numbers = self._connection.execute("SELECT document FROM documents WHERE source_id = ?", (source_id,)).fetchall()
+        numbers = self._connection.execute(
+            "SELECT document FROM documents WHERE source_id = ?", (source_id,)
+        ).fetchall()
         for (number,) in numbers:
             for section in self._sections(number):
                 here = section.get("page") == page and (section.get("heading") or "") == heading
@@ -244,7 +250,9 @@ class PassageStoreWriter:
         if not self._base:
             return
         self._connection.execute('CREATE TEMP TABLE moved ("row" INTEGER PRIMARY KEY, place INTEGER)')
-        self._connection.executemany("INSERT INTO moved VALUES (?, ?)", zip(rows.tolist(), places.tolist(), strict=True))
+        self._connection.executemany(
+            "INSERT INTO moved VALUES (?, ?)", zip(rows.tolist(), places.tolist(), strict=True)
+        )
         self._connection.execute("CREATE TEMP TABLE unsettled (source_id TEXT PRIMARY KEY)")
         self._connection.executemany("INSERT INTO unsettled VALUES (?)", ((source_id,) for source_id in unsettled))
         self._connection.execute(

@@ -29,7 +29,9 @@ class VectorIndex:
     lists: Any = None
 
     @classmethod
-    def build(cls, vectors: np.ndarray, exact_up_to: int = EXACT_UP_TO, trained: VectorIndex | None = None) -> VectorIndex:
+    def build(
+        cls, vectors: np.ndarray, exact_up_to: int = EXACT_UP_TO, trained: VectorIndex | None = None
+    ) -> VectorIndex:
         """vectors: (n, dimension) float32 of unit length. trained: an older index whose lists may be used again."""
         faiss = _faiss()
         flat = faiss.IndexFlatIP(vectors.shape[1])

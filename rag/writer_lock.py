@@ -18,13 +18,13 @@ LOCK, HOLDER = "writer.lock", "writer.json"
 
 
 @contextmanager
-def writing(index_dir: Path) -> Iterator[None]:
+def writing(index_dir: Path, wait_seconds: float = 0.0) -> Iterator[None]:
     """Holds the index for one writer. Raises IndexBusy naming the process, the machine and since when.
 
     The lock is the operating system's own, so it ends with the process that held it, however that ended.
     """
     index_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(index_dir / LOCK, timeout=0)
+    lock = FileLock(index_dir / LOCK, timeout=wait_seconds)
     try:
         lock.acquire()
     except Timeout:

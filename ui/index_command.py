@@ -47,7 +47,9 @@ def index() -> None:
 )
 @click.option("--restore", multiple=True, help="A source taken out with `remove` that comes back; may be repeated.")
 @click.option("--fresh", is_flag=True, help="Read every file again, unchanged ones too.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be added, kept and deleted, and how long it would take.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be added, kept and deleted, and how long it would take."
+)
 @keep_option
 @as_json_option
 def rebuild(
