@@ -142,7 +142,7 @@ class _Rebuild:
             routing = RoutingIndex.build(load_departments(), self.embedder)
             change = Change(
                 base=self.base if self.reusable else None,
-                kept=self.plan.keep if self.reusable else (),
+                gone=self.plan.gone,
                 arriving=self._arriving(cache),
                 embed=lambda texts: self._embed(texts, cache),
                 keep_once=keep_once,

@@ -40,11 +40,13 @@ class FoundFile:
 @dataclass(frozen=True)
 class RebuildPlan:
     """add: files to be read, new or changed; move: (file, number of the document its bytes are known as);
-    keep: numbers of documents that stay; delete: (number, source_id) of those that go; passages: in the index before."""
+    keep: numbers of documents that stay; gone: of those that do not stay as they are; delete: (number, source_id) of
+    those among them that nothing takes the place of; passages: in the index before."""
 
     add: tuple[FoundFile, ...]
     move: tuple[tuple[FoundFile, int], ...]
     keep: tuple[int, ...]
+    gone: tuple[int, ...]
     delete: tuple[tuple[int, str], ...]
     passages: int
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -107,12 +109,17 @@ def make_plan(
         else:
             move.append((file, same_bytes))
     keep += kept_knowledge
-    gone = known.keys() - set(keep) - replaced
+    gone = sorted(known.keys() - set(keep))
     return RebuildPlan(
         add=tuple(add),
         move=tuple(move),
         keep=tuple(keep),
-        delete=tuple((number, known[number].source_id) for number in sorted(gone)),
+        gone=tuple(gone),
+        delete=tuple(
+            (number, known[number].source_id)
+            for number in gone
+            if number not in replaced and known[number].origin != KNOWLEDGE
+        ),
         passages=len(base.passages) if base is not None else 0,
         rates=rates or {},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -30,14 +30,14 @@ KeepOnce = Callable[[Iterable[Passage]], list[Passage]]
 class Change:
     """What becomes of the generation before, if there is one.
 
-    kept: numbers of its documents that stay as they are; arriving: documents and their passages, passage_ids unique;
+    gone: numbers of its documents that do not stay as they are; arriving: documents and their passages, passage_ids unique;
     embed: texts -> (n, dimension) float32 of unit length; keep_once: leaves the first of each set of near-duplicates,
     with the others' sources in also_in; extra_files writes further files into the folder it is given;
     rates: (new passages, passages in all) -> seconds per unit of work, for the manifest.
     """
 
     base: PassageIndex | None
-    kept: Sequence[int]
+    gone: Collection[int]
     arriving: Iterable[tuple[StoredDocument, Sequence[Passage]]]
     embed: Embed
     keep_once: KeepOnce
@@ -67,14 +67,14 @@ def _build(building: Path, manifest: Manifest, change: Change) -> Manifest:
     base = change.base
     store = PassageStoreWriter(building / PASSAGES, base.passages.path if base else None)
     try:
-        store.keep_documents(change.kept)
+        store.keep_documents(change.gone)
         arrivals = [
             StoredPassage(number, passage)
             for document, passages in change.arriving
             for number in [store.add_document(document)]
             for passage in passages
         ]
-        staying, unsettled, orphans = _what_stays(base, change.kept)
+        staying, unsettled, orphans = _what_stays(base, change.gone)
         settled = _settle(base, staying, unsettled, [*orphans, *arrivals], change.keep_once)
         rows = _Rows.lay_out(base, staying, settled.searched)
         store.keep_passages(staying, rows.place_of(staying), unsettled)
@@ -178,18 +178,15 @@ def _vanishing_rows(base: PassageIndex | None, staying: np.ndarray) -> dict[int,
 
 
 def _what_stays(
-    base: PassageIndex | None, kept: Sequence[int]
+    base: PassageIndex | None, gone: Collection[int]
 ) -> tuple[np.ndarray, frozenset[str], list[StoredPassage]]:
     """Old rows that stay; sources whose shared passages must be settled anew; their passages that nothing searched."""
     if base is None:
         return np.zeros(0, dtype=np.int64), frozenset(), []
-    documents = base.passages.document_numbers()
-    stays = np.isin(documents, np.array(kept, dtype=np.int64))
-    kept_numbers = set(kept)
-    sources = {document.source_id for number, document in base.passages.documents() if number not in kept_numbers}
-    unsettled = frozenset(sources | base.passages.also_in(np.flatnonzero(~stays).tolist()))
-    orphans = [twin for twin in base.passages.twins_of(sorted(unsettled)) if twin.document in kept_numbers]
-    return np.flatnonzero(stays), unsettled, orphans
+    leaves = np.isin(base.passages.document_numbers(), np.array(sorted(gone), dtype=np.int64))
+    sources = base.passages.source_ids(gone) | base.passages.also_in(np.flatnonzero(leaves).tolist())
+    orphans = [twin for twin in base.passages.twins_of(sorted(sources)) if twin.document not in gone]
+    return np.flatnonzero(~leaves), frozenset(sources), orphans
 
 
 def _settle(

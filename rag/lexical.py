@@ -10,11 +10,12 @@ import hashlib
 import itertools
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -193,7 +194,7 @@ class LexicalIndex:
     @classmethod
     def build(cls, texts: Iterable[str]) -> LexicalIndex:
         """An index over texts, in their order."""
-        vocabulary: dict[str, int] = {}
+        vocabulary: defaultdict[str, int] = defaultdict(itertools.count().__next__)
         parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         lengths: list[int] = []
         texts = iter(texts)
@@ -220,7 +221,8 @@ class LexicalIndex:
             return new
         if not len(new.lengths):
             return old
-        tokens = np.union1d(old.tokens, new.tokens)
+        tokens = np.sort(np.concatenate([old.tokens, new.tokens]), kind="stable")
+        tokens = tokens[np.concatenate([[True], tokens[1:] != tokens[:-1]])]
         old_starts, new_starts = old._starts_among(tokens), new._starts_among(tokens)
         places = np.repeat(old_starts[1:], np.diff(new_starts))  # new rows follow the old ones of the same token
         return LexicalIndex(
@@ -244,43 +246,50 @@ class LexicalIndex:
     def scores(self, question: str) -> np.ndarray:
         """(n,) float32: the BM25 score of every text for a question."""
         scores = np.zeros(len(self.lengths), dtype=np.float32)
-        for token, times in Counter(tokens_of(question)).items():
-            rows, counts = self._postings(token)
-            if len(rows):
-                scores[rows] += np.float32(times * self._rarity_of(len(rows))) * (counts / (counts + self._norms[rows]))
+        times = Counter(tokens_of(question))
+        for place, number in zip(self._places(times), times.values(), strict=True):
+            if place >= 0:
+                here = slice(self.starts[place], self.starts[place + 1])
+                rows, counts = self.rows[here], self.counts[here]
+                weight = np.float32(number * self._rarity_of(len(rows)))
+                scores[rows] += weight * (counts / (counts + self._norms[rows]))
         return scores
 
     def weights(self, question: str) -> dict[str, float]:
         """Each of a question's words with its rarity; a word no text holds weighs as the rarest."""
-        return {token: self._rarity_of(len(self._postings(token)[0])) for token in tokens_of(question)}
+        tokens = list(dict.fromkeys(tokens_of(question)))
+        places = self._places(tokens)
+        frequencies = np.where(places >= 0, self.starts[places + 1] - self.starts[places], 0)
+        return {token: self._rarity_of(int(count)) for token, count in zip(tokens, frequencies, strict=True)}
 
     def shares_covered(self, questions: Sequence[dict[str, float]], rows: Sequence[int]) -> np.ndarray:
         """(rows,) the largest share of any question's words, weighted by rarity, that each text holds; in [0, 1]."""
-        wanted = np.asarray(rows, dtype=np.int64)
-        held = {token: self._holds(token, wanted) for token in {token for weights in questions for token in weights}}
+        wanted = np.asarray(rows, dtype=self.rows.dtype)
+        tokens = list({token: None for weights in questions for token in weights})
+        held = {
+            token: self._holding(place, wanted) for token, place in zip(tokens, self._places(tokens), strict=True)
+        }
         best = np.zeros(len(wanted))
         for weights in questions:
-            total = sum(weights.values())
-            if total:
-                covered = sum(weight * held[token] for token, weight in weights.items())
-                best = np.maximum(best, covered / total)
+            if total := sum(weights.values()):
+                best = np.maximum(best, sum(weight * held[token] for token, weight in weights.items()) / total)
         return best
 
-    def _holds(self, token: str, rows: np.ndarray) -> np.ndarray:
-        """(rows,) bool."""
-        found = self._postings(token)[0]
-        if not len(found):
+    def _holding(self, place: int, rows: np.ndarray) -> np.ndarray:
+        """(rows,) bool: which texts hold the token at that place."""
+        if place < 0:
             return np.zeros(len(rows), dtype=bool)
-        places = np.minimum(np.searchsorted(found, rows), len(found) - 1)
-        return np.asarray(found[places] == rows)
+        found = self.rows[self.starts[place] : self.starts[place + 1]]
+        nearest = np.minimum(np.searchsorted(found, rows), len(found) - 1)
+        return np.asarray(found[nearest] == rows)
 
-    def _postings(self, token: str) -> tuple[np.ndarray, np.ndarray]:
-        wanted = np.uint64(_hash_of(token))
-        place = int(np.searchsorted(self.tokens, wanted))
-        if place == len(self.tokens) or self.tokens[place] != wanted:
-            return self.rows[:0], self.counts[:0]
-        here = slice(int(self.starts[place]), int(self.starts[place + 1]))
-        return self.rows[here], self.counts[here]
+    def _places(self, tokens: Iterable[str]) -> np.ndarray:
+        """(tokens,) int64: where each stands among the tokens, -1 for one no text holds."""
+        hashes = np.array([_hash_of(token) for token in tokens], dtype=np.uint64)
+        if not len(self.tokens):
+            return np.full(len(hashes), -1)
+        places = np.minimum(np.searchsorted(self.tokens, hashes), len(self.tokens) - 1)
+        return np.where(self.tokens[places] == hashes, places, -1)
 
     def _rarity_of(self, frequency: int) -> float:
         """Inverse document frequency of a token that stands in so many texts."""
@@ -300,8 +309,9 @@ class LexicalIndex:
         place[kept] = np.arange(len(kept), dtype=np.int32)
         rows = place[self.rows]
         stays = rows >= 0
-        gone_before = np.concatenate([[0], np.cumsum(~stays)])
-        starts = self.starts - gone_before[self.starts]
+        gone = np.searchsorted(self.starts, np.flatnonzero(~stays), side="right") - 1  # the token of each posting that goes
+        starts = self.starts.copy()
+        starts[1:] -= np.cumsum(np.bincount(gone, minlength=len(self.tokens)))
         used = np.diff(starts) > 0
         return LexicalIndex(
             self.tokens[used],
@@ -326,20 +336,20 @@ def share_covered(weights: dict[str, float], tokens: Sequence[str]) -> float:
 
 
 def _counted(
-    batch: Sequence[Sequence[str]], vocabulary: dict[str, int], first: int
+    batch: Sequence[Sequence[str]], vocabulary: defaultdict[str, int], first: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(token numbers, rows, counts) of some texts, by token, then row. vocabulary grows."""
-    numbers = [vocabulary.setdefault(token, len(vocabulary)) for tokens in batch for token in tokens]
+    numbers = np.fromiter(map(vocabulary.__getitem__, itertools.chain.from_iterable(batch)), dtype=np.int64)
     rows = np.repeat(np.arange(len(batch), dtype=np.int64), [len(tokens) for tokens in batch])
-    pairs, counts = np.unique(np.array(numbers, dtype=np.int64) * len(batch) + rows, return_counts=True)
+    pairs, counts = np.unique(numbers * len(batch) + rows, return_counts=True)
     numbers_of, rows_of = np.divmod(pairs, max(1, len(batch)))
     return numbers_of.astype(np.int32), (first + rows_of).astype(np.int32), np.minimum(counts, 255).astype(np.uint8)
 
 
 def _opened(path: Path) -> np.ndarray:
     """A saved array, left on the disk unless it is empty, which cannot be mapped."""
-    array: np.ndarray = np.load(path, mmap_mode="r" if path.stat().st_size > _NPY_HEADER else None, allow_pickle=False)
-    return array
+    mode: Literal["r"] | None = "r" if path.stat().st_size > _NPY_HEADER else None
+    return np.asarray(np.load(path, mmap_mode=mode, allow_pickle=False))  # a plain array: slices of a memmap are slow
 
 
 def _hash_of(token: str) -> int:

@@ -70,9 +70,9 @@ class PassageStore(Sequence[Passage]):
     """The passages of a generation by row, and the documents they are from. Safe to read from several threads."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.resolve()
         # immutable: no locks and no journal, which a folder that may only be read could not hold
-        self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+        self._connection = sqlite3.connect(f"{self.path.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
         self._size = int(self._connection.execute("SELECT count(*) FROM passages").fetchone()[0])
 
     def __len__(self) -> int:
@@ -128,15 +128,22 @@ class PassageStore(Sequence[Passage]):
             count=len(self),
         )
 
-    def documents(self) -> Iterator[tuple[int, StoredDocument]]:
-        """Every document with its number, without its sections."""
-        for number, source_id, origin, readable, size, changed_ns, sha256, body in self._connection.execute(
-            "SELECT document, source_id, origin, readable, size, changed_ns, sha256, body FROM documents ORDER BY document"
+    def documents(self, origin: str | None = None) -> Iterator[tuple[int, StoredDocument]]:
+        """Every document (of one origin) with its number, without sections and body."""
+        for number, source_id, found, sha256, readable, size, changed_ns in self._connection.execute(
+            "SELECT document, source_id, origin, sha256, readable, size, changed_ns FROM documents"
+            " WHERE origin = ?1 OR ?1 IS NULL ORDER BY document",
+            (origin,),
         ):
-            yield (
-                number,
-                StoredDocument(source_id, origin, sha256, json.loads(body), (), bool(readable), size, changed_ns),
-            )
+            yield number, StoredDocument(source_id, found, sha256, {}, (), bool(readable), size, changed_ns)
+
+    def source_ids(self, numbers: Iterable[int]) -> set[str]:
+        """The sources of some documents."""
+        chosen = f"({','.join(str(int(number)) for number in numbers)})"
+        return {
+            source_id
+            for (source_id,) in self._connection.execute(f"SELECT source_id FROM documents WHERE document IN {chosen}")
+        }
 
     def document(self, number: int) -> StoredDocument:
         """One document with its sections."""
@@ -208,15 +215,15 @@ class PassageStoreWriter:
         self._connection.execute("BEGIN")
         self._next_document = 0
 
-    def keep_documents(self, numbers: Iterable[int]) -> None:
-        """Takes documents and their sections over; they keep their numbers."""
+    def keep_documents(self, gone: Iterable[int]) -> None:
+        """Takes all other documents and their sections over; they keep their numbers."""
         if not self._base:
             return
-        self._connection.execute("CREATE TEMP TABLE kept (document INTEGER PRIMARY KEY)")
-        self._connection.executemany("INSERT INTO kept VALUES (?)", ((int(number),) for number in numbers))
+        self._connection.execute("CREATE TEMP TABLE gone (document INTEGER PRIMARY KEY)")
+        self._connection.executemany("INSERT INTO gone VALUES (?)", ((int(number),) for number in gone))
         for table in ("documents", "sections"):
             self._connection.execute(
-                f"INSERT INTO {table} SELECT earlier.* FROM old.{table} AS earlier JOIN kept USING (document)"
+                f"INSERT INTO {table} SELECT * FROM old.{table} WHERE document NOT IN (SELECT document FROM gone)"
             )
         self._next_document = 1 + int(
             self._connection.execute("SELECT coalesce(max(document), -1) FROM old.documents").fetchone()[0]
@@ -264,8 +271,8 @@ class PassageStoreWriter:
             " WHERE source_id NOT IN unsettled"
         )
         self._connection.execute(
-            "INSERT INTO twins SELECT earlier.* FROM old.twins AS earlier JOIN kept USING (document)"
-            " WHERE source_id NOT IN unsettled ORDER BY earlier.rowid"
+            "INSERT INTO twins SELECT * FROM old.twins WHERE document NOT IN (SELECT document FROM gone)"
+            " AND source_id NOT IN unsettled ORDER BY old.twins.rowid"
         )
 
     def add_passages(self, passages: Iterable[tuple[int, StoredPassage]]) -> None:
@@ -280,7 +287,7 @@ class PassageStoreWriter:
                     stored.passage.source_id,
                     stored.passage.language,
                     _LISTED.join(stored.passage.departments),
-                    _json(replace(stored.passage, also_in=()).as_row()),
+                    _body_of(stored.passage),
                 )
                 for row, stored in passages
             ),
@@ -291,7 +298,7 @@ class PassageStoreWriter:
         self._connection.executemany(
             "INSERT INTO twins VALUES (?, ?, ?)",
             (
-                (stored.document, stored.passage.source_id, _json(replace(stored.passage, also_in=()).as_row()))
+                (stored.document, stored.passage.source_id, _body_of(stored.passage))
                 for stored in passages
             ),
         )
@@ -323,10 +330,10 @@ class PassageStoreWriter:
         return int(documents), int(rows)
 
     def sources(self) -> dict[str, str]:
-        """source_id -> sha256; a source of several documents has one entry for each, numbered."""
+        """source_id -> sha256, without what was added by hand; a source of several documents has one entry for each."""
         found: dict[str, str] = {}
         for number, source_id, sha256 in self._connection.execute(
-            "SELECT document, source_id, sha256 FROM documents WHERE readable ORDER BY document"
+            "SELECT document, source_id, sha256 FROM documents WHERE readable AND origin != ? ORDER BY document", (ADDED,)
         ):
             found[source_id if source_id not in found else f"{source_id}#{number}"] = sha256
         return found
@@ -346,6 +353,10 @@ class PassageStoreWriter:
 
 def _passage_of(body: str, also_in: Iterable[str]) -> Passage:
     return replace(Passage.from_row(json.loads(body)), also_in=tuple(also_in))
+
+
+def _body_of(passage: Passage) -> str:
+    return _json({**vars(passage), "also_in": ()})  # those are rows of their own, for they change without the passage
 
 
 def _json(value: Any) -> str:

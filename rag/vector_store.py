@@ -32,6 +32,7 @@ from rag.passage_store import ADDED, StoredDocument
 from rag.passages import Passage
 from rag.writer_lock import writing
 
+_BATCH = 1024  # texts embedded at once; bounds the memory
 _WAIT_SECONDS = 60.0  # for another writer of the same folder
 _CHINESE = re.compile("[\u3400-\u9fff]")
 _PROBE = "导诊 triage"  # the text whose vector tells LangChain embeddings apart
@@ -119,7 +120,7 @@ class PassageVectorStore(VectorStore):
         """Deletes texts of this store by id, all of them without ids; ids that are not there are no fault."""
         index = self._index()
         if index is not None:
-            own = {document.source_id for _, document in index.passages.documents() if document.origin == ADDED}
+            own = {document.source_id for _, document in index.passages.documents(ADDED)}
             if gone := own if ids is None else own.intersection(ids):
                 self._write(gone, [])
         return True
@@ -184,16 +185,22 @@ class PassageVectorStore(VectorStore):
     def _write(self, gone: set[str], arriving: Sequence[tuple[StoredDocument, list[Passage]]]) -> None:
         with writing(self.index_dir, _WAIT_SECONDS):
             base = self._index()
-            known = base.passages.documents() if base is not None else ()
+            known = base.passages.documents(ADDED) if base is not None else ()
             change = Change(
                 base=base,
-                kept=[number for number, document in known if document.origin != ADDED or document.source_id not in gone],
+                gone=[number for number, document in known if document.source_id in gone],
                 arriving=arriving,
-                embed=lambda texts: self._embedder.encode_passages(texts),
+                embed=self._embedded,
                 keep_once=list,  # every text has its own id, so all are kept
                 extra_files=lambda folder: _copy_routing(base, folder),
             )
             write_generation(self.index_dir, _manifest(base, self._embedder), change)
+
+    def _embedded(self, texts: Sequence[str]) -> np.ndarray:
+        vectors = np.zeros((len(texts), self._embedder.dimension), dtype=np.float32)
+        for start in range(0, len(texts), _BATCH):
+            vectors[start : start + _BATCH] = self._embedder.encode_passages(texts[start : start + _BATCH])
+        return vectors
 
 
 def _manifest(base: PassageIndex | None, embedder: Embedder) -> Manifest:
