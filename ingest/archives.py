@@ -59,6 +59,15 @@ def check_no_entities(file: SourceFile, what: str) -> None:
                     with archive.open(part) as stream:
                         start = stream.read(4096)
                 except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError, RuntimeError) as fault:
-                    raise UnreadableSource(str(file.fault(f"not a readable {what} ({type(fault).__name__})", "save it again"))) from None
-                if b"<!DOCTYPE" in start or b"<!ENTITY" in start or b"<\x00!\x00D\x00O\x00C" in start or b"\x00<\x00!\x00D\x00O" in start:
-                    raise file.fault("declares XML entities, which Office never writes", "do not trust it; ask for a new copy")
+                    raise UnreadableSource(
+                        str(file.fault(f"not a readable {what} ({type(fault).__name__})", "save it again"))
+                    ) from None
+                if (
+                    b"<!DOCTYPE" in start
+                    or b"<!ENTITY" in start
+                    or b"<\x00!\x00D\x00O\x00C" in start
+                    or b"\x00<\x00!\x00D\x00O" in start
+                ):
+                    raise file.fault(
+                        "declares XML entities, which Office never writes", "do not trust it; ask for a new copy"
+                    )

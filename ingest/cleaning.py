@@ -14,7 +14,7 @@ _SYMBOL_FONT = {0xF000 + code: mark for code, mark in {0xB7: "•", 0x6C: "•",
 _LIGATURES = {ord(one): many for one, many in {"ﬁ": "fi", "ﬂ": "fl", "ﬀ": "ff", "ﬃ": "ffi", "ﬄ": "ffl", "\u00a0": " ", "\u3000": " ", "\u2028": "\n", "\u2029": "\n"}.items()}  # fmt: skip
 _RADICALS = re.compile(r"[\u2e80-\u2fdf]")
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def clean(text: str) -> str:

@@ -11,7 +11,8 @@ _SUBJECT = re.compile(
     r"^\W*([\u3400-\u9fff]{1,14}?)(?:科室|门诊)?(?:[（(][^）)]*[）)])?\s*(?:，|,)?\s*(?:也称|又称|是|主要|负责|专门|属于|的作用|作为|致力)"
 )
 _ENGLISH_SUBJECT = re.compile(
-    r"(?:the\s+|our\s+)?([A-Za-z&\s-]{3,40}?)\s+(?:department|clinic|unit)?\s*(?:is|treats|deals|looks after)\b", re.IGNORECASE
+    r"(?:the\s+|our\s+)?([A-Za-z&\s-]{3,40}?)\s+(?:department|clinic|unit)?\s*(?:is|treats|deals|looks after)\b",
+    re.IGNORECASE,
 )
 _FIELD = re.compile(r"(?:负责|治疗|专注于|诊治)(?:与|对)?([\u3400-\u9fff]{2,14}?)(?:相关|有关)?的?(?:疾病|问题)")
 _PARTS = re.compile(r"[\s,，、;；/|>＞\-—→和与及]+")
@@ -23,7 +24,11 @@ def _ids_by_name() -> dict[str, str]:
     departments = load_departments().values()
     for aliased in (False, True):  # a name goes before another department's alias
         for department in departments:
-            spellings = (*department.aliases.zh, *department.aliases.en) if aliased else (department.name.zh, department.name.en)
+            spellings = (
+                (*department.aliases.zh, *department.aliases.en)
+                if aliased
+                else (department.name.zh, department.name.en)
+            )
             for name in spellings:
                 names.setdefault(_plain(name), department.id)
     return names

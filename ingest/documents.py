@@ -73,7 +73,7 @@ class SourceFile:
 
     path: Path
     source_id: str
-    limits: ReadingLimits = ReadingLimits()
+    limits: ReadingLimits
 
     def fault(self, reason: str, remedy: str) -> UnreadableSource:
         """The error of a file that cannot be read."""

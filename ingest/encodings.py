@@ -87,7 +87,9 @@ def _named(raw: bytes, charset: str | None) -> str | None:
     if not charset:
         return None
     code = charset.strip().lower()
-    code = "gb18030" if code in ("gb2312", "gbk", "x-gbk", "gb_2312-80") else code  # pages that say GB 2312 hold GB 18030
+    code = (
+        "gb18030" if code in ("gb2312", "gbk", "x-gbk", "gb_2312-80") else code
+    )  # pages that say GB 2312 hold GB 18030
     try:
         return raw.decode(code)
     except (LookupError, UnicodeDecodeError, ValueError):

@@ -35,14 +35,18 @@ def garble_score(text: str) -> float:
     if visible < _FEWEST:
         return 0.0
     broken = sum(len(found) for found in _BROKEN.findall(text))
-    return min(1.0, max(broken / visible, wrong_codepage_chars(text) / visible, _mixed_scripts(text), _rare_chinese(text)))
+    return min(
+        1.0, max(broken / visible, wrong_codepage_chars(text) / visible, _mixed_scripts(text), _rare_chinese(text))
+    )
 
 
 def wrong_codepage_chars(text: str) -> int:
     """How many characters were made by reading Chinese, or English with curly quotes, in a wrong code page."""
     if text.isascii():
         return 0
-    wrong = sum(len(found) for found in _CLASSIC.findall(text)) + sum(len(found) for found in _LATIN_OF_UTF8.findall(text))
+    wrong = sum(len(found) for found in _CLASSIC.findall(text)) + sum(
+        len(found) for found in _LATIN_OF_UTF8.findall(text)
+    )
     latin = sum(len(run) for run in _LATIN_RUN.findall(text) if _is_chinese_read_as_latin(run))
     han = sum(len(run) for run in _RUN.findall(text) if _is_chinese_read_as_gbk(run))
     return max(wrong, latin + han) if latin + han else wrong
@@ -107,6 +111,8 @@ def _is_crossed(text: str) -> bool:
     traditional = run.encode("gb18030", "ignore").decode("big5", "replace")
     simplified = run.encode("big5", "ignore").decode("gb18030", "replace")
     return any(
-        len(_HAN.findall(other)) >= 0.5 * len(other) and other.count("\ufffd") <= 0.3 * len(other) and frequent(other) >= 0.85
+        len(_HAN.findall(other)) >= 0.5 * len(other)
+        and other.count("\ufffd") <= 0.3 * len(other)
+        and frequent(other) >= 0.85
         for other, frequent in ((traditional, frequent_in_big5), (simplified, frequent_in_gb))
     )

@@ -29,6 +29,11 @@ _PHRASES = tuple(
         r"(?:不要|不得|切勿|禁止)(?:告诉|告知|提醒)(?:用户|患者|病人)[^。\n]{0,15}?(?:指令|提示|这段|本段|此段)",
     )
 )
+_TRIGGER = re.compile(  # stands in every phrase above; looking for it first is several times faster
+    r"ignor|disregard|forget|overrid|bypass|you are now|instruction|prompt|message|assistant|language model|chatbot|\bai\b|\bdan\b"
+    r"|<\||inst\]|<<|##|指令|指示|提示|命令|规则|規則|设定|設定|要求|对话|约束|限制|助手|模型|机器人|人工智能|系统|角色|这段|本段|此段|你",
+    re.IGNORECASE,
+)
 _STEERED = re.compile("[\u202a-\u202e\u2066-\u2069]")  # the order of characters turned round
 _TAGS = re.compile("[\U000e0020-\U000e007f]")  # invisible doubles of ASCII
 _LONG_UNSEEN = re.compile("(?:[\u200b-\u200f\u2060-\u2064]){4,}")
@@ -38,7 +43,9 @@ REMEDY = "look at this place in the document and remove it if nobody should read
 
 def instructions_in(text: str) -> str | None:
     """The first phrase that gives orders to a program, at most 60 characters of it; None where there is none."""
-    plain = unicodedata.normalize("NFKC", UNSEEN.sub("", text))
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", UNSEEN.sub("", text))
+    if not _TRIGGER.search(plain):
+        return None
     for pattern in _PHRASES:
         if found := pattern.search(plain):
             return " ".join(found[0].split())[:60]
@@ -70,5 +77,7 @@ def hidden_reason(texts: list[str], how: str) -> str:
     """The reason for text a reader cannot see, which was not taken. how: "white", "off the page", ..."""
     whole = " ".join(" ".join(texts).split())
     phrase = instructions_in(whole)
-    said = f"; it gives orders to a program: “{phrase}”" if phrase else f": “{whole[:40]}{'…' if len(whole) > 40 else ''}”"
+    said = (
+        f"; it gives orders to a program: “{phrase}”" if phrase else f": “{whole[:40]}{'…' if len(whole) > 40 else ''}”"
+    )
     return f"hidden text ({how}, {len(whole)} characters) was not taken{said}".replace("; it", ", and")

@@ -17,20 +17,86 @@ from ingest.text_readers import suspect
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
-_NOT_TEXT = {"script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "math", "head", "select", "button", "canvas", "audio", "video", "input", "textarea", "form"}  # fmt: skip
+_NOT_TEXT = {
+    "script",
+    "style",
+    "noscript",
+    "template",
+    "iframe",
+    "object",
+    "embed",
+    "svg",
+    "math",
+    "head",
+    "select",
+    "button",
+    "canvas",
+    "audio",
+    "video",
+    "input",
+    "textarea",
+    "form",
+}
 _FURNITURE = {"nav", "footer", "aside", "menu"}
 _FURNITURE_ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar"}
-_FURNITURE_NAMES = re.compile(r"(?:^|[\s_-])(?:nav(?:bar|igation)?|breadcrumbs?|sidebar|site-?footer|site-?header|footer|cookie\w*|share|social|advert\w*|ads?|copyright|pagination|skip-link)(?:$|[\s_-])", re.IGNORECASE)  # fmt: skip
-_BLOCKS = {"p", "div", "section", "article", "main", "ul", "ol", "dl", "dt", "dd", "li", "blockquote", "pre", "figure", "figcaption", "address", "header", "hr", "br", "details", "summary", "fieldset", "body", "center", "h1", "h2", "h3", "h4", "h5", "h6", "table", "tr", "caption"}  # fmt: skip
+_FURNITURE_NAMES = re.compile(
+    r"(?:^|[\s_-])(?:nav(?:bar|igation)?|breadcrumbs?|sidebar|site-?footer|site-?header|footer|cookie\w*|share|social|advert\w*|ads?|copyright|pagination|skip-link)(?:$|[\s_-])",
+    re.IGNORECASE,
+)
+_BLOCKS = {
+    "p",
+    "div",
+    "section",
+    "article",
+    "main",
+    "ul",
+    "ol",
+    "dl",
+    "dt",
+    "dd",
+    "li",
+    "blockquote",
+    "pre",
+    "figure",
+    "figcaption",
+    "address",
+    "header",
+    "hr",
+    "br",
+    "details",
+    "summary",
+    "fieldset",
+    "body",
+    "center",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "table",
+    "tr",
+    "caption",
+}
 _UNSEEN_STYLES = {
-    "not displayed": re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|content-visibility\s*:\s*hidden"),
+    "not displayed": re.compile(
+        r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|content-visibility\s*:\s*hidden"
+    ),
     "transparent": re.compile(r"(?<![\w-])opacity\s*:\s*0*(?:\.0+)?\s*(?:[;!]|$)|color\s*:\s*transparent"),
     "tiny": re.compile(r"font-size\s*:\s*(?:0*(?:\.\d+)?|1)\s*(?:px|pt|em|rem|%)?\s*(?:[;!]|$)"),
-    "off the page": re.compile(r"(?:text-indent|left|top|right|margin-left)\s*:\s*-\d{3,}\s*(?:px|pt|em|rem|%)|clip\s*:\s*rect\(\s*(?:0|1px)|clip-path\s*:\s*inset\(\s*(?:50|100)%"),  # fmt: skip
-    "no size": re.compile(r"(?<![\w-])(?:height|width|max-height|max-width)\s*:\s*0(?:px|pt|em|%)?\s*(?:[;!]|$).*overflow\s*:\s*hidden|overflow\s*:\s*hidden.*(?<![\w-])(?:height|width|max-height|max-width)\s*:\s*0(?:px|pt|em|%)?\s*(?:[;!]|$)"),  # fmt: skip
-}  # fmt: skip
-_WHITE = re.compile(r"(?<![\w-])color\s*:\s*(?:#fff(?:fff)?\b|white\b|rgba?\(\s*255\s*,\s*255\s*,\s*255|hsl\(\s*\d+\s*,\s*\d+%\s*,\s*100%)")
-_BACKGROUND = re.compile(r"background(?:-color|-image)?\s*:\s*(?!\s*(?:#fff(?:fff)?\b|white\b|none\b|transparent\b|inherit\b))")
+    "off the page": re.compile(
+        r"(?:text-indent|left|top|right|margin-left)\s*:\s*-\d{3,}\s*(?:px|pt|em|rem|%)|clip\s*:\s*rect\(\s*(?:0|1px)|clip-path\s*:\s*inset\(\s*(?:50|100)%"
+    ),
+    "no size": re.compile(
+        r"(?<![\w-])(?:height|width|max-height|max-width)\s*:\s*0(?:px|pt|em|%)?\s*(?:[;!]|$).*overflow\s*:\s*hidden|overflow\s*:\s*hidden.*(?<![\w-])(?:height|width|max-height|max-width)\s*:\s*0(?:px|pt|em|%)?\s*(?:[;!]|$)"
+    ),
+}
+_WHITE = re.compile(
+    r"(?<![\w-])color\s*:\s*(?:#fff(?:fff)?\b|white\b|rgba?\(\s*255\s*,\s*255\s*,\s*255|hsl\(\s*\d+\s*,\s*\d+%\s*,\s*100%)"
+)
+_BACKGROUND = re.compile(
+    r"background(?:-color|-image)?\s*:\s*(?!\s*(?:#fff(?:fff)?\b|white\b|none\b|transparent\b|inherit\b))"
+)
 _HIDING_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
 
@@ -45,8 +111,7 @@ def read_html(file: SourceFile) -> Iterator[SourceSection | QuarantineRow]:
     if root is None:
         return
     page = _Page(root)
-    for section in sections_of(page.blocks()):
-        yield section
+    yield from sections_of(page.blocks())
     for how, texts in page.hidden.items():
         if _says_something(texts):
             yield file.warning(hidden_reason(texts, how), REMEDY)
@@ -78,7 +143,8 @@ def _check_depth(file: SourceFile, root: HtmlElement) -> None:
         depth += 1 if event == "start" else -1
         if depth > file.limits.max_nesting:
             raise file.fault(
-                f"elements nested more than {file.limits.max_nesting} deep", "save it again, or raise reading.max_nesting"
+                f"elements nested more than {file.limits.max_nesting} deep",
+                "save it again, or raise reading.max_nesting",
             )
 
 
@@ -173,7 +239,9 @@ class _Page:
     def _on_colour(self, child: HtmlElement) -> bool:
         """Whether an element or one around it has a background of its own, so that white letters can be read."""
         around = [child, *child.iterancestors()]
-        return any(_BACKGROUND.search(one.get("style", "").lower()) or one.get("bgcolor") for one in around) or bool(child.get("class"))
+        return any(_BACKGROUND.search(one.get("style", "").lower()) or one.get("bgcolor") for one in around) or bool(
+            child.get("class")
+        )
 
     def _is_data(self, table: HtmlElement) -> bool:
         """A table of data, not one that only lays out the page: no table inside, at least two columns."""
@@ -249,4 +317,6 @@ def _says_something(texts: list[str]) -> bool:
     from ingest.hidden_instructions import instructions_in
 
     whole = " ".join(texts)
-    return len(whole) >= 20 and (instructions_in(whole) is not None or re.search(r"[。！？]|[a-z]\.\s|[a-z]\.$", whole) is not None)
+    return len(whole) >= 20 and (
+        instructions_in(whole) is not None or re.search(r"[。！？]|[a-z]\.\s|[a-z]\.$", whole) is not None
+    )

@@ -14,7 +14,22 @@ from ingest.documents import QuarantineRow, SourceFile, SourceSection
 from ingest.encodings import text_of
 from ingest.text_readers import suspect
 
-_NAME_KEYS = ("name", "title", "名称", "标题", "疾病", "疾病名称", "药名", "药品名称", "通用名", "disease", "topic", "主题", "项目", "项目名称")
+_NAME_KEYS = (
+    "name",
+    "title",
+    "名称",
+    "标题",
+    "疾病",
+    "疾病名称",
+    "药名",
+    "药品名称",
+    "通用名",
+    "disease",
+    "topic",
+    "主题",
+    "项目",
+    "项目名称",
+)
 _TEXT_KEYS = ("content", "text", "passage", "body", "abstract", "内容", "正文", "文本", "description", "desc")
 _DEPARTMENT_KEYS = re.compile(r"department|科室|科别", re.IGNORECASE)
 _NAME_ENDINGS = ("_name", "_title", "名称", "condition")
@@ -73,7 +88,9 @@ def _lines(file: SourceFile, text: str) -> Iterator[SourceSection | QuarantineRo
 
 def _too_deep_or_large(file: SourceFile, fault: Exception) -> Exception:
     if isinstance(fault, RecursionError):
-        return file.fault(f"nested more than {file.limits.max_nesting} deep", "flatten it, or raise reading.max_nesting")
+        return file.fault(
+            f"nested more than {file.limits.max_nesting} deep", "flatten it, or raise reading.max_nesting"
+        )
     return file.fault("not readable JSON (a number with too many digits)", "write that number as text")
 
 
@@ -95,7 +112,12 @@ def _checked(file: SourceFile, record: Any) -> Iterator[SourceSection]:
 def _depth(value: Any) -> int:
     """How deep lists and objects are nested, counted without recursion."""
     depth, level = 0, [value]
-    while level := [inner for outer in level if isinstance(outer, dict | list) for inner in (outer.values() if isinstance(outer, dict) else outer)]:
+    while level := [
+        inner
+        for outer in level
+        if isinstance(outer, dict | list)
+        for inner in (outer.values() if isinstance(outer, dict) else outer)
+    ]:
         depth += 1
     return depth
 
@@ -132,14 +154,28 @@ def _text_record(text: str) -> Iterator[SourceSection]:
 
 def _question(record: dict[str, Any], departments: tuple[str, ...]) -> list[SourceSection]:
     """Question and answer, or instruction, input and output: the question is the heading."""
-    ask = next((key for key in record if tables.is_question_name(key) and isinstance(record[key], str) and record[key].strip()), None)
-    reply = next((key for key in record if tables.is_answer_name(key) and isinstance(record[key], str) and record[key].strip()), None)
+    ask = next(
+        (
+            key
+            for key in record
+            if tables.is_question_name(key) and isinstance(record[key], str) and record[key].strip()
+        ),
+        None,
+    )
+    reply = next(
+        (key for key in record if tables.is_answer_name(key) and isinstance(record[key], str) and record[key].strip()),
+        None,
+    )
     if ask is None or reply is None:
         return []
     more = record.get("input") or record.get("context") or ""
     heading = " ".join(clean(part) for part in (record[ask], more if isinstance(more, str) else "") if part)
     said = {ask, reply, "input", "context", "history", "system"}
-    others = [_line(key, value) for key, value in record.items() if key not in said and _is_short(value) and key not in _MARKS_NOTHING]
+    others = [
+        _line(key, value)
+        for key, value in record.items()
+        if key not in said and _is_short(value) and key not in _MARKS_NOTHING
+    ]
     text = "\n".join([clean(record[reply]).strip(), *filter(None, others)])
     return [SourceSection(text, " ".join(heading.split())[:400], departments=departments)]
 
@@ -149,7 +185,10 @@ def _dialogue(record: dict[str, Any], departments: tuple[str, ...]) -> list[Sour
     turns = next((record[key] for key in _SPEAKERS if isinstance(record.get(key), list) and record[key]), None)
     if turns is None or not all(isinstance(turn, dict) for turn in turns):
         return []
-    spoken = [(str(turn.get("role") or turn.get("from") or ""), turn.get("content") or turn.get("value") or "") for turn in turns]
+    spoken = [
+        (str(turn.get("role") or turn.get("from") or ""), turn.get("content") or turn.get("value") or "")
+        for turn in turns
+    ]
     sections, question = [], ""
     for speaker, said in spoken:
         if not isinstance(said, str) or not said.strip() or speaker == "system":
@@ -157,7 +196,9 @@ def _dialogue(record: dict[str, Any], departments: tuple[str, ...]) -> list[Sour
         if speaker in ("user", "human", "患者", "patient"):
             question = f"{question} {clean(said)}".strip()
         else:
-            sections.append(SourceSection(clean(said).strip(), " ".join(question.split())[:400], departments=departments))
+            sections.append(
+                SourceSection(clean(said).strip(), " ".join(question.split())[:400], departments=departments)
+            )
             question = ""
     if question:
         sections.append(SourceSection(question, departments=departments))
@@ -185,7 +226,9 @@ def _by_path(value: dict[str, Any], path: list[str]) -> Iterator[tuple[str, str]
         if _is_short(inner):
             short.append(_line(key, inner))
         elif inner not in ("", None, [], {}):
-            long.append(([*path] if key.casefold() in _TEXT_KEYS and isinstance(inner, str) else [*path, clean(key)], inner))
+            long.append(
+                ([*path] if key.casefold() in _TEXT_KEYS and isinstance(inner, str) else [*path, clean(key)], inner)
+            )
     heading = " > ".join(path)
     if text := "\n".join(filter(None, short)):
         yield heading, text
@@ -212,7 +255,11 @@ def _of_list(values: list[Any], path: list[str]) -> Iterator[tuple[str, str]]:
 
 def _is_short(value: Any) -> bool:
     if isinstance(value, list):
-        return bool(value) and all(_is_short(inner) and not isinstance(inner, list) for inner in value) and sum(len(str(inner)) for inner in value) <= 4 * _SHORT
+        return (
+            bool(value)
+            and all(_is_short(inner) and not isinstance(inner, list) for inner in value)
+            and sum(len(str(inner)) for inner in value) <= 4 * _SHORT
+        )
     if isinstance(value, str):
         return 0 < len(value.strip()) <= _SHORT and not _SENTENCE.search(value) and "\n" not in value.strip()
     return isinstance(value, int | float) and value is not None
@@ -247,5 +294,11 @@ def _departments_of(record: dict[str, Any]) -> tuple[str, ...]:
     for inner in (record, *(value for value in record.values() if isinstance(value, dict))):
         for key, value in inner.items():
             if _DEPARTMENT_KEYS.search(key):
-                named += [value] if isinstance(value, str) else [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+                named += (
+                    [value]
+                    if isinstance(value, str)
+                    else [one for one in value if isinstance(one, str)]
+                    if isinstance(value, list)
+                    else []
+                )
     return tuple(dict.fromkeys(found for name in reversed(named) for found in departments_named(name)))

@@ -24,9 +24,16 @@ class ReadingLimits:
     max_unpacked_bytes: int = 512 * MIB  # of a .docx or .xlsx in all, and of all streams of a PDF page
     max_unpacked_ratio: int = 200  # unpacked to packed size of one part of a .docx or .xlsx; text packs 5-20 times
     max_text_chars: int = 64_000_000  # of text taken from one file: a small file can repeat one long string
-    max_nesting: int = 100  # objects in objects of JSON, elements in elements of HTML and .docx, levels of a PDF page tree
-    seconds_per_file: float = 120.0  # wall time; 2,000 pages of a PDF take about 60 s
+    max_nesting: int = (
+        100  # objects in objects of JSON, elements in elements of HTML and .docx, levels of a PDF page tree
+    )
+    seconds_per_file: float = 120.0  # wall time, whatever the size
+    seconds_per_mib: float = 5.0  # wall time on top of it for each MiB: large collections may take theirs
     max_memory_bytes: int = 2048 * MIB  # address space of the process that reads, where the system can hold it
+
+    def seconds_for(self, size_bytes: int) -> float:
+        """The wall time in which a file of a size must be read."""
+        return self.seconds_per_file + self.seconds_per_mib * size_bytes / MIB
 
 
 def load_limits(config: Path | None = None) -> ReadingLimits:

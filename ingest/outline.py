@@ -22,7 +22,9 @@ _NUMBERINGS = (  # the rank orders them where type size does not
     (5, re.compile(r"\d{1,2}\.\d{1,2}(?![\d.])\s*(?=[\u3400-\u9fff]{2}|[A-Z][a-z])")),
 )
 _ENDS_A_SENTENCE = re.compile(r"[。；;，,、！!？?.：:]$")
-_UNIT_FOLLOWS = re.compile(r"\d+\.\d+\s*(?:mg|ml|g|kg|cm|mm|mmol|次|片|粒|岁|天|小时|分钟|年|个|倍|升|克|毫|厘|万|亿|度|周|月)")
+_UNIT_FOLLOWS = re.compile(
+    r"\d+\.\d+\s*(?:mg|ml|g|kg|cm|mm|mmol|次|片|粒|岁|天|小时|分钟|年|个|倍|升|克|毫|厘|万|亿|度|周|月)"
+)
 _LEADERS = re.compile(r"(?:\.{4,}|…{2,}|·{4,}|．{3,})\s*\d*$")  # a table of contents
 
 

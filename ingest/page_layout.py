@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -98,7 +99,7 @@ def _parted(row: list[Span]) -> Iterator[Segment]:
 
 def _segment(run: list[Span]) -> Segment:
     text = run[0].text
-    for left, right in zip(run, run[1:], strict=False):
+    for left, right in itertools.pairwise(run):
         gap = right.x0 - left.x1
         wide = gap > 0.18 * right.size and not (_CHINESE.search(text[-1:]) or _CHINESE.search(right.text[:1]))
         text += (" " if wide and not text.endswith(" ") and not right.text.startswith(" ") else "") + right.text
@@ -168,7 +169,9 @@ def _paragraphs(column: list[Item]) -> Iterator[Paragraph | PageTable]:
             yield _aligned_table(rows[place:end])
             place = end
             continue
-        stop = next((after for after in range(place + 1, len(rows)) if _aligned_until(rows, after) - after >= 3), len(rows))
+        stop = next(
+            (after for after in range(place + 1, len(rows)) if _aligned_until(rows, after) - after >= 3), len(rows)
+        )
         lines: list[Item] = [item for row in rows[place:stop] for item in row]
         yield from _joined_lines(lines)
         place = stop
@@ -219,7 +222,7 @@ def _joined_lines(lines: list[Item]) -> Iterator[Paragraph | PageTable]:
     texts = [line for line in lines if isinstance(line, Segment)]
     left = min((line.x0 for line in texts), default=0.0)
     right = sorted(line.x1 for line in texts)[int(len(texts) * 0.9) - (len(texts) > 9)] if texts else 0.0
-    gaps = [one.y - two.y for one, two in zip(texts, texts[1:], strict=False) if one.y > two.y]
+    gaps = [one.y - two.y for one, two in itertools.pairwise(texts) if one.y > two.y]
     pitch = median(gaps) if gaps else 0.0
     run: list[Segment] = []
     for line in lines:
@@ -239,7 +242,9 @@ def _begins_anew(above: Segment, line: Segment, left: float, right: float, pitch
     """Whether a line begins a paragraph: by its gap, type, indent or bullet, or because the line above ended early."""
     if above.y - line.y > 1.45 * pitch and above.y - line.y > 1.3 * line.size:
         return True
-    if abs(above.size - line.size) > 0.8 or (above.is_bold != line.is_bold and (fits_a_heading(above.text) or fits_a_heading(line.text))):
+    if abs(above.size - line.size) > 0.8 or (
+        above.is_bold != line.is_bold and (fits_a_heading(above.text) or fits_a_heading(line.text))
+    ):
         return True
     if line.x0 - left > 1.2 * line.size and line.x0 - above.x0 > 1.2 * line.size and abs(above.x0 - left) < line.size:
         return True

@@ -107,7 +107,9 @@ def _fill_merged(grid: list[list[str]], xs: list[float], ys: list[float], across
         for row in range(len(grid)):
             for column in range(len(grid[row])):
                 if not grid[row][column]:
-                    grid[row][column] = next(filter(None, _open_neighbours(grid, row, column, xs, ys, across, down)), "")
+                    grid[row][column] = next(
+                        filter(None, _open_neighbours(grid, row, column, xs, ys, across, down)), ""
+                    )
 
 
 def _open_neighbours(

@@ -71,17 +71,17 @@ class PageContent:
 
 def pages_of(file: SourceFile) -> Iterator[PageContent | UnreadableSource]:
     """The pages in order; a fault in place of a page that cannot be read. Raises UnreadableSource where none can."""
-    from pypdf import PdfReader, apply_configuration
+    from pypdf import PdfReader, apply_configuration, get_configuration
     from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError, PyPdfError
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     limits = file.limits
-    bounds = {
-        "zlib_maximum_output_length": limits.max_unpacked_bytes // 4,
-        "page_tree_maximum_depth": limits.max_nesting,
-        "maximum_declared_stream_length": limits.max_file_bytes,
-    }
-    with apply_configuration(**bounds), file.path.open("rb") as stream:
+    bounds = get_configuration().with_overwrites(
+        zlib_maximum_output_length=limits.max_unpacked_bytes // 4,
+        page_tree_maximum_depth=limits.max_nesting,
+        maximum_declared_stream_length=limits.max_file_bytes,
+    )
+    with apply_configuration(bounds), file.path.open("rb") as stream:
         try:
             reader = PdfReader(stream)
             if reader.is_encrypted and not reader.decrypt(""):
@@ -108,7 +108,9 @@ def _each_page(file: SourceFile, reader: PdfReader, count: int) -> Iterator[Page
         except MemoryError:
             raise
         except Exception as fault:  # a page made to break the parser; the other pages can be read
-            reason = "more than may be unpacked" if type(fault).__name__ == "LimitReachedError" else type(fault).__name__
+            reason = (
+                "more than may be unpacked" if type(fault).__name__ == "LimitReachedError" else type(fault).__name__
+            )
             yield file.fault(f"page cannot be read ({reason})", "export the document again")
         reader.resolved_objects.clear()  # or every page's streams stay in memory
         while len(fonts) > _FONTS_KEPT:
@@ -314,7 +316,9 @@ class _PageInterpreter:
             else:
                 piece, width = state.font.decoded(part)
                 spaces = piece.count(" ")
-                advance += (width / 1000 * state.size + state.char_space * len(piece) + state.word_space * spaces) * state.scale
+                advance += (
+                    width / 1000 * state.size + state.char_space * len(piece) + state.word_space * spaces
+                ) * state.scale
                 text += piece
         self.tm = _times((1, 0, 0, 1, advance, 0), self.tm)
         if text.strip() and len(self.content.spans) < _MOST_SPANS:
@@ -440,7 +444,9 @@ class PageFont:
 
     def decoded(self, shown: Any) -> tuple[str, float]:
         """The text of a shown string and its width in thousandths of the type size."""
-        raw = shown if isinstance(shown, bytes) else bytes(shown, "latin-1", "replace") if isinstance(shown, str) else b""
+        raw = (
+            shown if isinstance(shown, bytes) else bytes(shown, "latin-1", "replace") if isinstance(shown, str) else b""
+        )
         encoding = self.font.encoding
         if isinstance(encoding, str):
             codes = _codes(raw, encoding)

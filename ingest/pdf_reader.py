@@ -103,7 +103,11 @@ def _blocks(flow: Flow, body: float, carried: PageTable | None) -> Iterator[Bloc
             continues = place == 0 and carried is not None and _same_columns(carried, part)
             rows = [*(carried.rows[:1] if continues and carried else ()), *part.rows]
             names = rows[0] if continues and carried and tables.is_header(carried.rows[0], carried.rows[1:]) else None
-            lines = (tables.row_line(names, row) for row in part.rows if row != names) if names else tables.lines_of(part.rows)
+            lines = (
+                (tables.row_line(names, row) for row in part.rows if row != names)
+                if names
+                else tables.lines_of(part.rows)
+            )
             yield from (Block(clean(line)) for line in lines if line)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ingest.documents import QuarantineRow, SourceDocument
-from ingest.duplicates import keep_once
+from ingest.duplicates import keep_once, sentence_keys
 from ingest.index_cache import CACHE, IndexCache
 from ingest.knowledge_sources import knowledge_documents, knowledge_fingerprint
 from ingest.limits import ReadingLimits, load_limits
@@ -146,6 +146,7 @@ class _Rebuild:
                 arriving=self._arriving(cache),
                 embed=lambda texts: self._embed(texts, cache),
                 keep_once=keep_once,
+                likeness_keys=lambda passage: sentence_keys(passage) if passage.kind == "document" else (),
                 extra_files=lambda folder: routing.save(folder / ROUTING),
                 rates=lambda new, passages: self._spent.rates(self.plan.rates, new, passages),
                 exact_up_to=self.options.exact_up_to,

@@ -113,7 +113,8 @@ def _taken(
         chars += len(part.text)
         if chars > file.limits.max_text_chars:
             raise file.fault(
-                f"more than {file.limits.max_text_chars:,} characters of text", "split it, or raise reading.max_text_chars"
+                f"more than {file.limits.max_text_chars:,} characters of text",
+                "split it, or raise reading.max_text_chars",
             )
         row = _looked_at(file, part)
         if row is not None:

@@ -69,7 +69,11 @@ def _next_stripped(before: deque[list[EdgeRow]], ahead: deque[tuple[PageContent,
 def _edge_rows(page: PageContent) -> Iterator[EdgeRow]:
     """The outermost rows at top and bottom, less those of a ruled table."""
     for at_top in (True, False):
-        spans = [span for span in page.spans if (span.y > page.height * (1 - EDGE) if at_top else span.y < page.height * EDGE)]
+        spans = [
+            span
+            for span in page.spans
+            if (span.y > page.height * (1 - EDGE) if at_top else span.y < page.height * EDGE)
+        ]
         rows: list[list[Span]] = []
         for span in sorted(spans, key=lambda span: -span.y if at_top else span.y):
             if rows and abs(rows[-1][0].y - span.y) <= 3:
@@ -79,7 +83,9 @@ def _edge_rows(page: PageContent) -> Iterator[EdgeRow]:
         for row in rows[:_EDGE_ROWS]:
             y, text = row[0].y, _text(row)
             if sum(rule.y0 <= y + 2 <= rule.y1 and rule.y1 - rule.y0 > 6 for rule in page.rules) < 3:
-                yield EdgeRow(page.number, y, re.sub(r"\d+", "#", text), tuple(map(int, re.findall(r"\d{1,9}", text))), tuple(row))
+                yield EdgeRow(
+                    page.number, y, re.sub(r"\d+", "#", text), tuple(map(int, re.findall(r"\d{1,9}", text))), tuple(row)
+                )
 
 
 def _text(spans: Sequence[Span]) -> str:

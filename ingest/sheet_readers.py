@@ -38,14 +38,20 @@ def read_csv(file: SourceFile) -> Iterator[SourceSection | QuarantineRow]:
         rows = csv.reader(io.StringIO(clean(text), newline=""), delimiter=_delimiter(text))
         yield from table_sections(rows)
     except csv.Error as fault:
-        raise file.fault(f"not a readable table ({fault})", "open it in a spreadsheet and save it as CSV again") from None
+        raise file.fault(
+            f"not a readable table ({fault})", "open it in a spreadsheet and save it as CSV again"
+        ) from None
 
 
 def _delimiter(text: str) -> str:
     """The mark that stands equally often, outside quotation marks, in most of the first lines."""
     lines = [re.sub(r'"[^"]*"', "", line) for line in text.splitlines()[:50] if line.strip()]
     counts = {mark: [line.count(mark) for line in lines] for mark in _DELIMITERS}
-    even = {mark: sum(count == found[0] for count in found) * min(found[0], 3) for mark, found in counts.items() if found and found[0]}
+    even = {
+        mark: sum(count == found[0] for count in found) * min(found[0], 3)
+        for mark, found in counts.items()
+        if found and found[0]
+    }
     best = max(even, key=lambda mark: even[mark], default=",")
     return best if best != "，" or "," not in even else ","
 
@@ -62,7 +68,10 @@ def read_xlsx(file: SourceFile) -> Iterator[SourceSection | QuarantineRow]:
         try:
             sheets = [sheet for sheet in book.worksheets]
             if len(sheets) > file.limits.max_pages:
-                raise file.fault(f"{len(sheets):,} sheets, more than {file.limits.max_pages:,}", "split it, or raise reading.max_pages")
+                raise file.fault(
+                    f"{len(sheets):,} sheets, more than {file.limits.max_pages:,}",
+                    "split it, or raise reading.max_pages",
+                )
             for sheet in sheets:
                 yield from _sheet(file, sheet, alone=len(sheets) == 1)
         finally:
@@ -76,7 +85,10 @@ def _sheet(file: SourceFile, sheet: Any, alone: bool) -> Iterator[SourceSection 
         return
     merged, without_value = _scanned(file, getattr(sheet, "_worksheet_path", None))
     if without_value:
-        yield file.warning(f"{without_value} formulas in sheet {title!r} have no saved value", "open it in a spreadsheet, calculate and save it")
+        yield file.warning(
+            f"{without_value} formulas in sheet {title!r} have no saved value",
+            "open it in a spreadsheet, calculate and save it",
+        )
     sheet.reset_dimensions()  # what the file says of its size is not believed
     rows = _filled(([_value(cell) for cell in row] for row in sheet.iter_rows()), merged)
     is_named = not alone and not re.fullmatch(r"(?:sheet|工作表)\s*\d*", title, re.IGNORECASE)
@@ -92,7 +104,11 @@ def _value(cell: Any) -> str:
     if isinstance(value, float | int):
         if "%" in (cell.number_format or ""):
             return f"{round(value * 100, 6):g}%"
-        return f"{round(value, 10):.10f}".rstrip("0").rstrip(".") if isinstance(value, float) and abs(value) < 1e15 else str(value)
+        return (
+            f"{round(value, 10):.10f}".rstrip("0").rstrip(".")
+            if isinstance(value, float) and abs(value) < 1e15
+            else str(value)
+        )
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return value.date().isoformat()
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
@@ -114,7 +130,11 @@ def _scanned(file: SourceFile, part: str | None) -> tuple[dict[tuple[int, int], 
         while piece := stream.read(_CHUNK):
             text = rest + piece
             cut = max(text.rfind(b">"), 0) + 1 if len(piece) == _CHUNK else len(text)
-            cut = max(text.rfind(b"</row>") + 6, text.rfind(b"</c>") + 4, 0) if len(piece) == _CHUNK and b"</c>" in text else cut
+            cut = (
+                max(text.rfind(b"</row>") + 6, text.rfind(b"</c>") + 4, 0)
+                if len(piece) == _CHUNK and b"</c>" in text
+                else cut
+            )
             for first, last in _MERGED.findall(text[:cut]):
                 if len(merged) < _MOST_MERGED:
                     _cover(merged, first.decode(), last.decode())
@@ -170,7 +190,7 @@ def table_sections(rows: Iterable[Row], heading: str = "") -> Iterator[SourceSec
             titles = [next(cell.strip() for cell in first.pop(0) if cell.strip())]
         under = " > ".join(part for part in (heading, *titles) if part)
         width = max(map(len, first))
-        if width > 1 and tables.is_header(first[0], first[1:]) or tables.is_question_header(first[0]):
+        if (width > 1 and tables.is_header(first[0], first[1:])) or tables.is_question_header(first[0]):
             names = [cell.strip() for cell in first.pop(0)]
         elif names is not None and width > len(names):
             names = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ingest.documents import SourceDocument, SourceSection
 from rag.passages import Passage
@@ -17,8 +19,12 @@ _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 def passages_of(document: SourceDocument) -> Iterator[Passage]:
     """Every passage of a document, in order."""
+    seen: Counter[str] = Counter()
     for section in document.sections:
-        yield from _of_section(document, section)
+        for passage in _of_section(document, section):
+            seen[passage.passage_id] += 1
+            again = seen[passage.passage_id]  # two sections of a page may stand under one heading
+            yield passage if again == 1 else replace(passage, passage_id=f"{passage.passage_id}#{again}")
 
 
 def language_of(text: str) -> str:
@@ -52,28 +58,62 @@ def _passage(document: SourceDocument, section: SourceSection, group: list[Sente
         text=text,
         language=section.language or language_of(text),
         kind=document.kind,
-        departments=document.departments,
+        departments=section.departments or document.departments,
         search_terms=section.search_terms,
         page_label=section.page_label,
     )
 
 
 def _bounded(sentences: list[Sentence]) -> Iterator[Sentence]:
+    """The sentences, those beyond any measure cut: a sentence of a thousand characters is a list or a table's row."""
     for sentence in sentences:
         start = 0
         while len(sentence.text) - start > LONGEST_SENTENCE:
             cut = _last_break(sentence.text, start, start + LONGEST_SENTENCE)
-            yield Sentence(sentence.text[start:cut], sentence.start + start)
+            yield _trimmed(sentence, start, cut)
             start = cut
-        yield Sentence(sentence.text[start:], sentence.start + start)
+        yield _trimmed(sentence, start, len(sentence.text))
+
+
+def _trimmed(sentence: Sentence, start: int, end: int) -> Sentence:
+    piece = sentence.text[start:end]
+    return Sentence(piece.strip(), sentence.start + start + len(piece) - len(piece.lstrip()))
+
+
+_BREAKS = (re.compile(r"[。！？!?；;]\s*"), re.compile(r"[，,、：:\t ]\s*"))  # the first kind that is there is used
+_CANNOT_BEGIN = re.compile(r"[，、；：。！？…,;:.!?%％℃）)\]】」』”’/]")
 
 
 def _last_break(text: str, start: int, limit: int) -> int:
-    """Just behind the last blank or comma before the limit that stands inside no number; the limit where there is none."""
-    for place in range(limit - 1, start, -1):
-        if text[place] in " ，,、\t" and not (text[place - 1].isdigit() and text[place + 1 : place + 2].isalnum()):
-            return place + 1
-    return limit
+    """Just behind the last mark, comma or blank before the limit that stands inside no number; else before the last word."""
+    for pattern in _BREAKS:
+        ends = [
+            found.end()
+            for found in pattern.finditer(text, start + 1, limit)
+            if _may_part(text, found.start(), found.end())
+        ]
+        if ends:
+            return ends[-1]
+    place = limit
+    while place > start + 1 and (_is_joined(text[place - 1], text[place]) or _CANNOT_BEGIN.match(text[place])):
+        place -= 1
+    return place if place > start + 1 else limit
+
+
+def _may_part(text: str, mark: int, end: int) -> bool:
+    """Whether a text may be cut behind a mark: not inside "1,000", "140/90 mmHg" or "e.g. x", not before another mark."""
+    before, after = text[mark - 1 : mark], text[end : end + 1]
+    if not after or _CANNOT_BEGIN.match(after):
+        return False
+    return not (before.isdigit() and after.isalnum()) and not (before in ("/", "~", "～", ".", "-") and after.isalnum())
+
+
+def _is_joined(before: str, after: str) -> bool:
+    """Whether two characters belong to one number, measure or word."""
+    joined = "0123456789./%℃～~-+<>≤≥×^°μ"
+    return (before in joined or (before.isascii() and before.isalnum())) and (
+        after in joined or (after.isascii() and after.isalnum())
+    )
 
 
 def _weight(sentences: list[Sentence]) -> float:

@@ -9,8 +9,13 @@ from ingest.documents import SourceSection
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _NUMBER = re.compile(r"^[\s\d.,:/%+\-~～<>≤≥=±()（）*℃°年月日]+$")
-_QUESTION = re.compile(r"^(?:问题?|患者提问|常见问题|标准问题?|提问|question|query|ask|q|faq|instruction|prompt|title|标题)$", re.IGNORECASE)
-_ANSWER = re.compile(r"^(?:答案?|回答|回复|解答|标准答案|医生回答|answer|reply|response|a|output|completion)$", re.IGNORECASE)
+_QUESTION = re.compile(
+    r"^(?:问题?|患者提问|常见问题|标准问题?|提问|question|query|ask|q|faq|instruction|prompt|title|标题)$",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(
+    r"^(?:答案?|回答|回复|解答|标准答案|医生回答|answer|reply|response|a|output|completion)$", re.IGNORECASE
+)
 _DEPARTMENT = re.compile(r"^(?:所属|就诊|推荐|挂号)?(?:科室|科别)(?:名称)?$|^departments?$", re.IGNORECASE)
 LONGEST_NAME = 40  # characters of a column's name; it must match rag.sentences' idea of a row
 
@@ -45,7 +50,10 @@ def is_header(first: Row, rest: Sequence[Row]) -> bool:
 
 def row_line(names: Row | None, row: Row) -> str:
     """A row as one line: "名称：值；名称：值" in Chinese, "name: value; name: value" in English; without names its cells."""
-    cells = [(_one_line(names[place]) if names and place < len(names) else "", _one_line(cell)) for place, cell in enumerate(row)]
+    cells = [
+        (_one_line(names[place]) if names and place < len(names) else "", _one_line(cell))
+        for place, cell in enumerate(row)
+    ]
     filled = [(name, cell) for name, cell in cells if cell]
     if len(filled) > 1 and len({cell for _, cell in filled}) == 1:
         return filled[0][1]  # one cell over the whole row

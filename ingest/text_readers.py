@@ -51,7 +51,9 @@ def _markdown_blocks(lines: list[str]) -> Iterator[Block]:
         is_row = not fenced and "|" in line and (bool(rows) or _TABLE_RULE.match(_next(lines, number)) is not None)
         if is_row:
             if not _TABLE_RULE.match(line):
-                rows.append([cell.strip() for cell in _CELL_BORDER.split(line.strip().removeprefix("|").removesuffix("|"))])
+                rows.append(
+                    [cell.strip() for cell in _CELL_BORDER.split(line.strip().removeprefix("|").removesuffix("|"))]
+                )
             continue
         yield from (Block(row) for row in tables.lines_of(rows))
         rows = []

@@ -65,7 +65,14 @@ class _WordPage:
                 yield from self._paragraph(child, depth)
             elif child.tag == f"{_W}tbl":
                 yield from self._table(child)
-            elif child.tag in (f"{_W}sdt", f"{_W}sdtContent", f"{_W}ins", f"{_W}moveTo", f"{_W}customXml", f"{_W}smartTag"):
+            elif child.tag in (
+                f"{_W}sdt",
+                f"{_W}sdtContent",
+                f"{_W}ins",
+                f"{_W}moveTo",
+                f"{_W}customXml",
+                f"{_W}smartTag",
+            ):
                 yield from self._children(child, depth + 1)
 
     def _paragraph(self, paragraph: Element, depth: int) -> Iterator[Block]:
@@ -236,4 +243,6 @@ def _on_colour(run: Element, properties: Element) -> bool:
             return True
         if around.tag == f"{_W}txbxContent":
             return True  # boxes have fills of many kinds
-    return any(shade is not None and shade.get(f"{_W}fill", "auto").upper() not in ("AUTO", "FFFFFF") for shade in places)
+    return any(
+        shade is not None and shade.get(f"{_W}fill", "auto").upper() not in ("AUTO", "FFFFFF") for shade in places
+    )

@@ -15,15 +15,16 @@ from knowledge.errors import IndexUnwritable
 from rag.facets import Facet, Facets
 from rag.generations import KEPT_GENERATIONS, begin, publish
 from rag.lexical import LexicalIndex
+from rag.likeness import Likeness
 from rag.manifest import Manifest, sealed
-from rag.passage_index import FACETS, KEYS, LEXICAL, PASSAGES, SKETCHES, PassageIndex
+from rag.passage_index import FACETS, KEYS, LEXICAL, LIKENESS, PASSAGES, PassageIndex
 from rag.passage_store import PassageStoreWriter, StoredDocument, StoredPassage
 from rag.passages import Passage
-from rag.sketches import SKETCH_SIZE, alike, sketches_of
 from rag.vector_index import EXACT_UP_TO, VectorIndex
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 KeepOnce = Callable[[Iterable[Passage]], list[Passage]]
+LikenessKeys = Callable[[Passage], Iterable[int]]
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Change:
     """What becomes of the generation before, if there is one.
 
     gone: numbers of its documents that do not stay as they are; arriving: documents and their passages, passage_ids unique;
-    embed: texts -> (n, dimension) float32 of unit length; keep_once: leaves the first of each set of near-duplicates,
-    with the others' sources in also_in; extra_files writes further files into the folder it is given;
+    embed: texts -> (n, dimension) float32 of unit length; keep_once: leaves one passage of each set of duplicates, with
+    the others' sources in also_in; likeness_keys: 64-bit numbers of which two duplicates share one; extra_files writes further files into the folder it is given;
     rates: (new passages, passages in all) -> seconds per unit of work, for the manifest.
     """
 
@@ -41,6 +42,7 @@ class Change:
     arriving: Iterable[tuple[StoredDocument, Sequence[Passage]]]
     embed: Embed
     keep_once: KeepOnce
+    likeness_keys: LikenessKeys
     extra_files: Callable[[Path], None] = lambda folder: None
     rates: Callable[[int, int], Mapping[str, float]] = lambda new, passages: {}
     exact_up_to: int = EXACT_UP_TO
@@ -75,7 +77,8 @@ def _build(building: Path, manifest: Manifest, change: Change) -> Manifest:
             for passage in passages
         ]
         staying, unsettled, orphans = _what_stays(base, change.gone)
-        settled = _settle(base, staying, unsettled, [*orphans, *arrivals], change.keep_once)
+        settled = _settle(base, staying, unsettled, [*orphans, *arrivals], change)
+        staying = np.setdiff1d(staying, settled.demoted)
         rows = _Rows.lay_out(base, staying, settled.searched)
         store.keep_passages(staying, rows.place_of(staying), unsettled)
         store.add_passages(zip(rows.searched_places, settled.searched, strict=True))
@@ -94,7 +97,8 @@ def _build(building: Path, manifest: Manifest, change: Change) -> Manifest:
     _words(base, rows, (passage.embedded_text() for passage in new)).save(building / LEXICAL)
     facets.save(building / FACETS)
     np.save(building / KEYS, _extended(base.keys if base else None, rows, keys_of(new)))
-    np.save(building / SKETCHES, _extended(base.sketches if base else None, rows, settled.sketches[rows.new]))
+    likeness = Likeness.of(change.likeness_keys(passage) for passage in new)
+    (base.likeness.updated(rows.taken_over, likeness) if base else likeness).save(building / LIKENESS)
     change.extra_files(building)
     finished = replace(
         manifest,
@@ -127,11 +131,12 @@ def keys_of(passages: Sequence[Passage]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Settled:
-    """Arriving passages after duplicates were settled. also_in: further sources, by place in searched or by old row."""
+    """Arriving passages after duplicates were settled. demoted: old rows that an arriving passage now speaks for,
+    among the twins too; also_in: further sources, by place in searched, and those new to an old row."""
 
     searched: list[StoredPassage]
     twins: list[StoredPassage]
-    sketches: np.ndarray  # (searched, SKETCH_SIZE)
+    demoted: list[int]
     also_in_searched: dict[int, tuple[str, ...]]
     also_in_old: dict[int, tuple[str, ...]]
 
@@ -194,34 +199,38 @@ def _settle(
     staying: np.ndarray,
     unsettled: frozenset[str],
     arrivals: list[StoredPassage],
-    keep_once: KeepOnce,
+    change: Change,
 ) -> _Settled:
-    """Only passages that share part of their sketch are compared: with each other, and with those that stay."""
-    sketches = sketches_of([arrival.passage.text for arrival in arrivals])
-    present = base.sketches[staying] if base is not None else np.zeros((0, SKETCH_SIZE), dtype=np.uint64)
-    suspects, neighbours = alike(sketches, present)
-    old_rows = staying[neighbours].tolist()
-    old = [
-        replace(passage, also_in=tuple(source for source in passage.also_in if source not in unsettled))
-        for passage in (base.passages.at(old_rows) if base is not None else ())
-    ]
-    compared = keep_once([*old, *(arrivals[place].passage for place in np.flatnonzero(suspects))])
+    """Only passages that share a likeness key are compared: with each other, and with those that stay."""
+    keys = Likeness.of(change.likeness_keys(arrival.passage) for arrival in arrivals)
+    suspects, old_rows = keys.alike(base.likeness if base else Likeness.of([]), staying)
+    stored = base.passages.stored_at(old_rows) if base else []
+    old = [_settled_part(neighbour.passage, unsettled) for neighbour in stored]
+    compared = change.keep_once([*old, *(arrivals[place].passage for place in suspects)])
     also_in = {passage.passage_id: passage.also_in for passage in compared}
-    stays_searched = [
-        place for place, arrival in enumerate(arrivals) if not suspects[place] or arrival.passage.passage_id in also_in
+    doubted = set(suspects)
+    is_searched = [
+        place not in doubted or arrival.passage.passage_id in also_in for place, arrival in enumerate(arrivals)
     ]
-    searched = [arrivals[place] for place in stays_searched]
-    chosen = set(stays_searched)
+    searched = [arrival for arrival, chosen in zip(arrivals, is_searched, strict=True) if chosen]
+    demoted = [place for place, passage in enumerate(old) if passage.passage_id not in also_in]
+    twins = [arrival for arrival, chosen in zip(arrivals, is_searched, strict=True) if not chosen]
     return _Settled(
         searched,
-        [arrival for place, arrival in enumerate(arrivals) if place not in chosen],
-        sketches[stays_searched],
-        {place: also_in.get(stored.passage.passage_id, ()) for place, stored in enumerate(searched)},
+        [*twins, *(stored[place] for place in demoted)],
+        [old_rows[place] for place in demoted],
+        {place: also_in.get(arrival.passage.passage_id, ()) for place, arrival in enumerate(searched)},
         {
-            row: tuple(source for source in also_in.get(passage.passage_id, ()) if source not in passage.also_in)
+            row: tuple(source for source in also_in[passage.passage_id] if source not in passage.also_in)
             for row, passage in zip(old_rows, old, strict=True)
+            if passage.passage_id in also_in
         },
     )
+
+
+def _settled_part(passage: Passage, unsettled: frozenset[str]) -> Passage:
+    """The passage without the sources that are to be settled anew."""
+    return replace(passage, also_in=tuple(source for source in passage.also_in if source not in unsettled))
 
 
 def _at_places(settled: _Settled, rows: _Rows) -> dict[int, tuple[str, ...]]:

@@ -266,9 +266,7 @@ class LexicalIndex:
         """(rows,) the largest share of any question's words, weighted by rarity, that each text holds; in [0, 1]."""
         wanted = np.asarray(rows, dtype=self.rows.dtype)
         tokens = list({token: None for weights in questions for token in weights})
-        held = {
-            token: self._holding(place, wanted) for token, place in zip(tokens, self._places(tokens), strict=True)
-        }
+        held = {token: self._holding(place, wanted) for token, place in zip(tokens, self._places(tokens), strict=True)}
         best = np.zeros(len(wanted))
         for weights in questions:
             if total := sum(weights.values()):
@@ -309,7 +307,9 @@ class LexicalIndex:
         place[kept] = np.arange(len(kept), dtype=np.int32)
         rows = place[self.rows]
         stays = rows >= 0
-        gone = np.searchsorted(self.starts, np.flatnonzero(~stays), side="right") - 1  # the token of each posting that goes
+        gone = (
+            np.searchsorted(self.starts, np.flatnonzero(~stays), side="right") - 1
+        )  # the token of each posting that goes
         starts = self.starts.copy()
         starts[1:] -= np.cumsum(np.bincount(gone, minlength=len(self.tokens)))
         used = np.diff(starts) > 0

@@ -5,7 +5,7 @@ generations/<name>/
   passages.sqlite                        documents, sections, passages (rag/passage_store.py)
   vectors.faiss  lists.faiss             exact vectors; lists only beyond exact search (rag/vector_index.py)
   lexical/  facets.npz                   BM25 postings; rows by language, department, source
-  keys.npy  sketches.npy                 what the next update compares by
+  keys.npy  likeness.npz                 what the next update compares by
   routing/                               the departments' phrases (rag/routing.py)
 """
 
@@ -24,11 +24,12 @@ from knowledge.errors import IndexDamaged, IndexMissing
 from rag.facets import Facets, PassageFilter
 from rag.generations import current_generation, finished_generations, pointer_state
 from rag.lexical import LexicalIndex
+from rag.likeness import Likeness
 from rag.manifest import REBUILD, Manifest, verify
 from rag.passage_store import PassageStore
 from rag.vector_index import VectorIndex
 
-PASSAGES, LEXICAL, FACETS, KEYS, SKETCHES = "passages.sqlite", "lexical", "facets.npz", "keys.npy", "sketches.npy"
+PASSAGES, LEXICAL, FACETS, KEYS, LIKENESS = "passages.sqlite", "lexical", "facets.npz", "keys.npy", "likeness.npz"
 ROUTING = "routing"
 _FILTERS_REMEMBERED = 64
 
@@ -108,9 +109,9 @@ class PassageIndex:
         return np.asarray(np.load(self.folder / KEYS, allow_pickle=False))
 
     @cached_property
-    def sketches(self) -> np.ndarray:
-        """(n, SKETCH_SIZE) uint64; see rag.sketches."""
-        return np.asarray(np.load(self.folder / SKETCHES, allow_pickle=False))
+    def likeness(self) -> Likeness:
+        """By what passages that say the same find each other."""
+        return Likeness.load(self.folder / LIKENESS)
 
     def _admitted(self, only: PassageFilter) -> np.ndarray | None:
         """(n,) bool, or None where a filter admits everything."""

@@ -72,7 +72,9 @@ class PassageStore(Sequence[Passage]):
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         # immutable: no locks and no journal, which a folder that may only be read could not hold
-        self._connection = sqlite3.connect(f"{self.path.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+        self._connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
+        )
         self._size = int(self._connection.execute("SELECT count(*) FROM passages").fetchone()[0])
 
     def __len__(self) -> int:
@@ -297,10 +299,7 @@ class PassageStoreWriter:
         """Writes passages that are not searched, because another says the same."""
         self._connection.executemany(
             "INSERT INTO twins VALUES (?, ?, ?)",
-            (
-                (stored.document, stored.passage.source_id, _body_of(stored.passage))
-                for stored in passages
-            ),
+            ((stored.document, stored.passage.source_id, _body_of(stored.passage)) for stored in passages),
         )
 
     def add_also_in(self, rows: Mapping[int, Iterable[str]]) -> None:
@@ -333,7 +332,8 @@ class PassageStoreWriter:
         """source_id -> sha256, without what was added by hand; a source of several documents has one entry for each."""
         found: dict[str, str] = {}
         for number, source_id, sha256 in self._connection.execute(
-            "SELECT document, source_id, sha256 FROM documents WHERE readable AND origin != ? ORDER BY document", (ADDED,)
+            "SELECT document, source_id, sha256 FROM documents WHERE readable AND origin != ? ORDER BY document",
+            (ADDED,),
         ):
             found[source_id if source_id not in found else f"{source_id}#{number}"] = sha256
         return found

@@ -191,7 +191,8 @@ class PassageVectorStore(VectorStore):
                 gone=[number for number, document in known if document.source_id in gone],
                 arriving=arriving,
                 embed=self._embedded,
-                keep_once=list,  # every text has its own id, so all are kept
+                keep_once=list,
+                likeness_keys=lambda passage: (),  # every text has its own id, so all are kept
                 extra_files=lambda folder: _copy_routing(base, folder),
             )
             write_generation(self.index_dir, _manifest(base, self._embedder), change)

@@ -61,7 +61,9 @@ def two_columns(path: Path) -> Path:
         Paragraph(leaflet("对象", 14), BODY),
         Paragraph("二、随访内容", CHAPTER),
         Paragraph("（一）测量血压", SECTION),
-        Paragraph("每次随访测量两次血压，间隔1～2分钟，取平均值；目标一般低于140/90 mmHg，能耐受者可进一步降低。", BODY),
+        Paragraph(
+            "每次随访测量两次血压，间隔1～2分钟，取平均值；目标一般低于140/90 mmHg，能耐受者可进一步降低。", BODY
+        ),
         Paragraph(leaflet("测量", 16), BODY),
         Paragraph("（二）转诊指征", SECTION),
         Paragraph(leaflet("转诊", 16), BODY),
@@ -91,9 +93,15 @@ def with_tables(path: Path) -> Path:
         ]
     )
     white = ParagraphStyle("white", parent=CELL, textColor=colors.white)
-    rows = [[Paragraph(name, white) for name in LAB_HEADER], *([Paragraph(cell, CELL) for cell in row] for row in LAB_ROWS)]
+    rows = [
+        [Paragraph(name, white) for name in LAB_HEADER],
+        *([Paragraph(cell, CELL) for cell in row] for row in LAB_ROWS),
+    ]
     many = [[Paragraph(cell, CELL) for cell in ("编号", "症状", "科室")]]
-    many += [[Paragraph(cell, CELL) for cell in (f"B{number:03d}", f"症状{number}持续加重", f"第{number}诊室")] for number in range(60)]
+    many += [
+        [Paragraph(cell, CELL) for cell in (f"B{number:03d}", f"症状{number}持续加重", f"第{number}诊室")]
+        for number in range(60)
+    ]
     merged = [
         [Paragraph(cell, CELL) for cell in ("分级", "收缩压", "复诊时间")],
         [Paragraph("轻度", CELL), Paragraph("140～159 mmHg", CELL), Paragraph("1个月", CELL)],
@@ -106,7 +114,11 @@ def with_tables(path: Path) -> Path:
         Paragraph("下表列出成人常用检验项目的参考范围和危急值。", BODY),
         Table(rows, colWidths=[28 * mm, 40 * mm, 50 * mm, 48 * mm], style=blue),
         Paragraph("1.2 血压分级", CHAPTER),
-        Table(merged, colWidths=[30 * mm, 60 * mm, 40 * mm], style=TableStyle([*blue.getCommands()[:1], ("SPAN", (0, 1), (0, 2))])),
+        Table(
+            merged,
+            colWidths=[30 * mm, 60 * mm, 40 * mm],
+            style=TableStyle([*blue.getCommands()[:1], ("SPAN", (0, 1), (0, 2))]),
+        ),
         Paragraph("1.3 分诊编号", CHAPTER),
         Table(many, colWidths=[30 * mm, 60 * mm, 40 * mm], style=TableStyle(blue.getCommands()[:1])),
     ]
@@ -127,7 +139,10 @@ def with_headers(path: Path, pages: int = 5) -> Path:
     document.addPageTemplates([PageTemplate("all", [Frame(20 * mm, 20 * mm, 170 * mm, 255 * mm)], onPage=furniture)])
     story: list[Flowable] = [Paragraph("糖尿病足护理手册", TITLE)]
     for chapter in range(1, pages + 1):
-        story += [Paragraph(f"第{'一二三四五六七八九十'[chapter - 1]}章 护理第{chapter}步", CHAPTER), Paragraph(leaflet(f"护理{chapter}", 28), BODY)]
+        story += [
+            Paragraph(f"第{'一二三四五六七八九十'[chapter - 1]}章 护理第{chapter}步", CHAPTER),
+            Paragraph(leaflet(f"护理{chapter}", 28), BODY),
+        ]
     document.build(story)
     return path
 
@@ -148,6 +163,8 @@ def english_columns(path: Path, sentences: Sequence[str]) -> Path:
     document = BaseDocTemplate(str(path), pagesize=A4)
     frames = [Frame(x * mm, 20 * mm, 80 * mm, 250 * mm, leftPadding=0, rightPadding=0) for x in (20, 110)]
     document.addPageTemplates([PageTemplate("all", frames)])
-    style = ParagraphStyle("english", fontName="Times-Roman", fontSize=10, leading=13, alignment=4, hyphenationLang="", splitLongWords=0)
+    style = ParagraphStyle(
+        "english", fontName="Times-Roman", fontSize=10, leading=13, alignment=4, hyphenationLang="", splitLongWords=0
+    )
     document.build([Paragraph(" ".join(sentences), style), PageBreak()])
     return path

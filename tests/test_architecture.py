@@ -18,7 +18,13 @@ MAY_IMPORT = {
     "ui": {"knowledge", "rag", "ingest", "finetune"},
 }
 SUNSET = {"langchain_community", "langchain_classic", "pickle"}
-HOMES = {"faiss": {"rag/vector_index.py"}, "pypdf": {"ingest/readers.py"}, "xxhash": {"rag/manifest.py"}}
+HOMES = {
+    "faiss": {"rag/vector_index.py"},
+    "pypdf": {"ingest/pdf_pages.py"},
+    "docx": {"ingest/word_reader.py"},
+    "openpyxl": {"ingest/sheet_readers.py"},
+    "xxhash": {"rag/manifest.py"},
+}
 
 
 def imports_of(path: Path) -> set[str]:

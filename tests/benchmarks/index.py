@@ -206,9 +206,7 @@ def theirs_read(work: Path) -> dict[str, float]:
     opening, store = seconds(lambda: _their_store(work, EmbedderAdapter(embedder)))
     documents = [store.docstore.search(name) for name in store.index_to_docstore_id.values()]
     words_s, words = seconds(lambda: BM25Retriever.from_documents(documents, preprocess_func=tokens_of, k=60))
-    hybrid = EnsembleRetriever(
-        retrievers=[store.as_retriever(search_kwargs={"k": 60}), words], weights=[0.4, 0.6]
-    )
+    hybrid = EnsembleRetriever(retrievers=[store.as_retriever(search_kwargs={"k": 60}), words], weights=[0.4, 0.6])
     dense = timed_queries(lambda query: store.similarity_search(query, k=K), queries)
     both = timed_queries(lambda query: hybrid.invoke(query), queries[:40])
     return {
