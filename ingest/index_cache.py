@@ -32,8 +32,9 @@ class IndexCache:
     """One SQLite file, used by the one process that writes the index. A damaged file is begun anew: it holds nothing
     that cannot be computed again."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, texts_per_commit: int = TEXTS_PER_COMMIT) -> None:
         self._path = path
+        self._texts_per_commit = texts_per_commit
         self._unwritten_readings = 0
         try:
             self._connection = self._opened()
@@ -51,8 +52,8 @@ class IndexCache:
             if key in known:
                 rows[place] = known[key]
         missing = list({key: place for place, key in enumerate(keys) if key not in known}.values())
-        for start in range(0, len(missing), TEXTS_PER_COMMIT):
-            places = missing[start : start + TEXTS_PER_COMMIT]
+        for start in range(0, len(missing), self._texts_per_commit):
+            places = missing[start : start + self._texts_per_commit]
             rows[places] = embedder.encode_passages([texts[place] for place in places])
             self._store([(keys[place], rows[place].tobytes()) for place in places])
             step(start + len(places), len(missing))

@@ -60,6 +60,8 @@ class Manifest:
             raise _untrusted(path, raw)
         try:
             values = json.loads(raw)
+            if values["format_version"] != FORMAT_VERSION:
+                raise _untrusted(path, raw)
             return cls(
                 **{
                     **values,
