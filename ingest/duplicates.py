@@ -35,7 +35,7 @@ def keep_once(passages: Iterable[Passage]) -> list[Passage]:
         if passage.kind != "document":
             kept.append(passage)
             continue
-        keys = list(_sentence_keys(passage))
+        keys = list(sentence_keys(passage))
         candidates = dict.fromkeys(place for key in keys for place in places.get(key, ())[:_MOST_CANDIDATES])
         same = next((place for place in candidates if say_the_same(kept[place], passage)), None)
         if same is None:
@@ -98,7 +98,7 @@ def _merged(kept: Passage, passage: Passage) -> Passage:
     return replace(fuller, also_in=tuple(sources))
 
 
-def _sentence_keys(passage: Passage) -> Iterator[int]:
+def sentence_keys(passage: Passage) -> Iterator[int]:
     """8-byte hashes of the three longest sentences, by which a passage is found again."""
     sentences = sorted((words_of(sentence.text) for sentence in split_sentences(passage.text)), key=len, reverse=True)
     for words in [words for words in sentences if words][:3]:

@@ -1,161 +1,307 @@
-"""Sources → passages → vectors → a new generation of the index."""
+"""Sources → passages → vectors → a new generation of the index. Only what is new or changed is read and embedded."""
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from itertools import groupby
+from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from ingest.documents import QuarantineRow, SourceDocument
+from ingest.duplicates import keep_once, sentence_keys
+from ingest.index_cache import CACHE, IndexCache
 from ingest.knowledge_sources import knowledge_documents, knowledge_fingerprint
-from ingest.readers import READERS, read_source
+from ingest.limits import ReadingLimits, load_limits
+from ingest.plan import RebuildPlan, FoundFile, make_plan
+from ingest.reading import read_sources
+from ingest.remembered import Remembered, last_good, remembered_sources
 from ingest.splitting import passages_of
+from ingest.stored import renamed, restored, stored_file, stored_knowledge, stored_unreadable
 from knowledge.departments import load_departments
-from knowledge.errors import IndexBusy, IndexDamaged, IndexMissing, UnreadableSource
 from rag.embedder import Embedder
-from rag.passage_index import FORMAT_VERSION, GENERATIONS, Manifest, current_generation, write_generation
+from rag.generation_writer import Change, text_to_embed, write_generation
+from rag.generations import KEPT_GENERATIONS, new_generation_name
+from rag.lexical import words_fingerprint
+from rag.manifest import FORMAT_VERSION, Manifest, digest_of
+from rag.passage_index import ROUTING, PassageIndex
+from rag.passage_store import KNOWLEDGE, StoredDocument
 from rag.passages import Passage
 from rag.routing import RoutingIndex
+from rag.vector_index import EXACT_UP_TO
+from rag.writer_lock import writing
 
-BATCH = 256  # passages embedded between two steps of the progress bar
-KEPT_GENERATIONS = 2
-ROUTING = "routing"
+_ROOT = Path(__file__).resolve().parents[1]
+_READING_CODE = ("ingest/*.py", "rag/passages.py", "rag/sentences.py")
+_TELLING_AMOUNT = 500.0  # of passages or files: less work says nothing of the speed
 
 Progress = Callable[[str, int, int], None]  # what is being done, done so far, in all
+Arrival = tuple[StoredDocument, Sequence[Passage]]
+
+
+@dataclass(frozen=True)
+class RebuildOptions:
+    """keep: generations that stay; fresh: every file is read again; remove: a folder or source that goes;
+    restore: removed sources that come back; limits: of reading, those of config.toml where None;
+    exact_up_to: passages beyond which the search is approximate."""
+
+    keep: int = KEPT_GENERATIONS
+    fresh: bool = False
+    remove: str | None = None
+    restore: tuple[str, ...] = ()
+    limits: ReadingLimits | None = None
+    exact_up_to: int = EXACT_UP_TO
 
 
 @dataclass(frozen=True)
 class RebuildReport:
-    """What a rebuild did. seconds: wall time."""
+    """What a rebuild did. documents, passages, quarantined: of the whole index; read, moved, deleted: sources;
+    embedded: texts; changed: False where all was as before; warnings: for a person; seconds: wall time."""
 
     generation: str
     documents: int
     passages: int
     quarantined: tuple[QuarantineRow, ...]
+    read: int
+    moved: int
+    deleted: int
+    embedded: int
+    changed: bool
+    warnings: tuple[str, ...]
     seconds: float
 
 
 def rebuild_index(
-    index_dir: Path, embedder: Embedder, source_dirs: Sequence[Path], progress: Progress | None = None
+    index_dir: Path,
+    embedder: Embedder,
+    source_dirs: Sequence[Path] = (),
+    progress: Progress | None = None,
+    options: RebuildOptions = RebuildOptions(),
 ) -> RebuildReport:
-    """Reads the shipped knowledge and every folder given, and makes the new generation the one that serves.
+    """Brings the index up to date with the shipped knowledge, the folders indexed before and those given.
 
-    Files that cannot be read are left out and reported; the index in use stays as it was until the last step.
-    Raises UnreadableSource for a folder that is missing or holds nothing readable, IndexBusy when another process writes.
+    Files that cannot be read are left out and reported; the index in use stays as it was until the last step. Where
+    nothing has changed, nothing is written. A rebuild that was killed goes on from what it had read and embedded.
+    Raises UnreadableSource for a folder that is missing or holds nothing readable, IndexBusy when another process
+    writes, InvalidUsage where `remove` or `restore` names nothing, IndexDamaged where nothing tells what was indexed.
     """
     begun = time.monotonic()
-    step = progress or (lambda *_: None)
-    folders = [_checked_folder(folder) for folder in source_dirs]
-    index_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(index_dir / "writer.lock", timeout=0):
-            documents, quarantined = _read_all(folders, step)
-            passages = [passage for document in documents for passage in passages_of(document)]
-            vectors = _embedded(passages, embedder, step)
-            manifest = _manifest(embedder, documents, passages, folders)
-            routing = RoutingIndex.build(load_departments(), embedder)
-            step("writing", 0, 1)
-            write_generation(index_dir, manifest, passages, vectors, lambda folder: routing.save(folder / ROUTING))
-            _remove_old(index_dir)
-            step("writing", 1, 1)
-    except Timeout:
-        raise IndexBusy(f"{index_dir}: another process is writing the index; wait until it is done") from None
-    return RebuildReport(
-        manifest.generation, len(documents), len(passages), tuple(quarantined), round(time.monotonic() - begun, 2)
-    )
+    remembered_sources(index_dir, source_dirs, options.remove, options.restore)  # a wrong name stops here, lock or not
+    with writing(index_dir):
+        remembered = remembered_sources(index_dir, source_dirs, options.remove, options.restore)
+        rebuild = _Rebuild(index_dir, embedder, remembered, options, progress or (lambda *_: None))
+        rebuild.run()
+    return rebuild.report(round(time.monotonic() - begun, 2))
 
 
-def index_state(index_dir: Path) -> Literal["missing", "outdated", "current"]:
-    """missing: none was ever built; outdated: the shipped knowledge has changed since. Raises IndexDamaged."""
-    try:
-        manifest = Manifest.read(current_generation(index_dir))
-    except IndexMissing:
-        return "missing"
-    return "current" if manifest.knowledge_fingerprint == knowledge_fingerprint() else "outdated"
+def plan_rebuild(
+    index_dir: Path, embedder: Embedder, source_dirs: Sequence[Path] = (), options: RebuildOptions = RebuildOptions()
+) -> RebuildPlan:
+    """What rebuild_index would do; changes nothing. Raises as it does."""
+    remembered = remembered_sources(index_dir, source_dirs, options.remove, options.restore)
+    return _Rebuild(index_dir, embedder, remembered, options, lambda *_: None).plan
 
 
-def indexed_source_dirs(index_dir: Path) -> list[Path]:
-    """The folders the index that serves was built from, where they still exist; none without an index."""
-    try:
-        manifest = Manifest.read(current_generation(index_dir))
-    except (IndexMissing, IndexDamaged):
-        return []
-    return [Path(folder) for folder in manifest.source_dirs if Path(folder).is_dir()]
+def reading_fingerprint(limits: ReadingLimits) -> str:
+    """Changes with the limits and with any byte of the code that turns files into passages."""
+    return digest_of([_reading_code(), asdict(limits)])[:16]
 
 
-def _checked_folder(folder: Path) -> Path:
-    folder = folder.expanduser().resolve()
-    if not folder.is_dir():
-        raise UnreadableSource(f"{folder}: no such folder; name the folder that holds the documents")
-    if not any(path.suffix.lower() in READERS for path in _files_in(folder)):
-        raise UnreadableSource(f"{folder}: holds no file daozhen can read; known: {', '.join(READERS)}")
-    return folder
+class _Rebuild:
+    """One rebuild: what is there, what is to be done, and what was done."""
+
+    def __init__(
+        self, index_dir: Path, embedder: Embedder, remembered: Remembered, options: RebuildOptions, step: Progress
+    ) -> None:
+        self.index_dir, self.embedder, self.remembered, self.options = index_dir, embedder, remembered, options
+        self.step = step
+        self.limits = options.limits or load_limits()
+        self.fingerprint = reading_fingerprint(self.limits)
+        self.base = last_good(index_dir)
+        made = self.base.manifest if self.base else None
+        self.reusable = made is not None and (made.embedder_fingerprint, made.words_fingerprint) == (
+            embedder.fingerprint,
+            words_fingerprint(),
+        )
+        kept_knowledge, self.new_knowledge = _compared_knowledge(self.base)
+        reread = options.fresh or made is None or made.reading_fingerprint != self.fingerprint
+        self.plan = make_plan(self.base, remembered, kept_knowledge, reread, made.rates if made else {})
+        self.changed = not self._is_up_to_date()
+        self.embedded = 0
+        self._spent = _Spent()
+
+    def run(self) -> None:
+        """Writes the new generation, unless all is as it was."""
+        if not self.changed:
+            return
+        with closing(IndexCache(self.index_dir / CACHE)) as cache:
+            routing = RoutingIndex.build(load_departments(), self.embedder)
+            change = Change(
+                base=self.base if self.reusable else None,
+                gone=self.plan.gone,
+                arriving=self._arriving(cache),
+                embed=lambda texts: self._embed(texts, cache),
+                keep_once=keep_once,
+                likeness_keys=lambda passage: sentence_keys(passage) if passage.kind == "document" else (),
+                extra_files=lambda folder: routing.save(folder / ROUTING),
+                rates=lambda new, passages: self._spent.rates(self.plan.rates, new, passages),
+                exact_up_to=self.options.exact_up_to,
+            )
+            write_generation(self.index_dir, self._manifest(), change, self.options.keep)
+            self.base = index = PassageIndex.open(self.index_dir)
+            cache.finish(lambda: map(text_to_embed, index.passages), len(index.passages), self.embedder)
+        self.step("writing", 1, 1)
+
+    def report(self, seconds: float) -> RebuildReport:
+        """After the run."""
+        index = self.base or PassageIndex.open(self.index_dir)
+        return RebuildReport(
+            generation=index.manifest.generation,
+            documents=index.manifest.documents,
+            passages=index.manifest.passages,
+            quarantined=quarantine_of(index),
+            read=len(self.plan.add) if self.changed else 0,
+            moved=len(self.plan.move),
+            deleted=len(self.plan.delete),
+            embedded=self.embedded,
+            changed=self.changed,
+            warnings=self.remembered.warnings(),
+            seconds=seconds,
+        )
+
+    def _is_up_to_date(self) -> bool:
+        made = self.base.manifest if self.base else None
+        plan = self.plan
+        return (
+            made is not None
+            and self.reusable
+            and not (plan.add or plan.move or plan.delete or self.new_knowledge or self.options.fresh)
+            and made.reading_fingerprint == self.fingerprint
+            and made.knowledge_fingerprint == knowledge_fingerprint()
+            and made.source_dirs == self.remembered.names()
+            and frozenset(made.removed) == self.remembered.removed
+            and made.generation == self.remembered.serving
+        )
+
+    def _arriving(self, cache: IndexCache) -> Iterator[Arrival]:
+        for stored, document in self.new_knowledge:
+            yield stored, _split(document)
+        if self.base is not None:
+            for number in () if self.reusable else self.plan.keep:  # another embedder: read before, embedded anew
+                yield self.base.passages.document(number), self.base.passages.of_document(number)
+            for file, number in self.plan.move:
+                document = renamed(restored(self.base.passages.document(number)), file.source_id)
+                yield stored_file(document, file), _split(document)
+        begun = time.monotonic()
+        yield from _read(self.plan.add, cache, self.fingerprint, self.limits, self.step)
+        self._spent.reading, self._spent.megabytes = time.monotonic() - begun, self.plan.megabytes
+
+    def _embed(self, texts: Sequence[str], cache: IndexCache) -> np.ndarray:
+        begun = time.monotonic()
+        vectors, self.embedded = cache.embedded(
+            texts, self.embedder, lambda done, total: self.step("embedding", done, total)
+        )
+        self._spent.embedding, self._spent.embedded = time.monotonic() - begun, self.embedded
+        self.step("writing", 0, 1)
+        return vectors
+
+    def _manifest(self) -> Manifest:
+        return Manifest(
+            format_version=FORMAT_VERSION,
+            generation=new_generation_name(),
+            embedder=self.embedder.name,
+            embedder_fingerprint=self.embedder.fingerprint,
+            dimension=self.embedder.dimension,
+            knowledge_fingerprint=knowledge_fingerprint(),
+            reading_fingerprint=self.fingerprint,
+            words_fingerprint=words_fingerprint(),
+            source_dirs=self.remembered.names(),
+            removed=tuple(sorted(self.remembered.removed)),
+        )
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(part.startswith((".", "~$")) for part in path.relative_to(folder).parts):
-            yield path
+@dataclass
+class _Spent:
+    """The seconds one rebuild spent, and on how much, for the next plan's estimate."""
+
+    begun: float = field(default_factory=time.monotonic)
+    reading: float = 0.0
+    megabytes: float = 0.0
+    embedding: float = 0.0
+    embedded: int = 0
+
+    def rates(self, before: Mapping[str, float], new: int, passages: int) -> dict[str, float]:
+        """As before, but for the kinds of work of which enough was done to tell how fast it goes."""
+        rest = time.monotonic() - self.begun - self.reading - self.embedding
+        found = dict(before)
+        if self.megabytes >= 1:
+            found |= {"read_per_mb": self.reading / self.megabytes, "passages_per_mb": new / self.megabytes}
+        if self.embedded >= _TELLING_AMOUNT:
+            found["embed_per_passage"] = self.embedding / self.embedded
+        if new >= max(_TELLING_AMOUNT, passages / 2):
+            found["write_per_new_passage"] = rest / new
+        elif passages >= _TELLING_AMOUNT:
+            found["write_per_passage"] = rest / passages
+        return {name: float(f"{value:.3g}") for name, value in found.items()}
 
 
-def _read_all(folders: Iterable[Path], step: Progress) -> tuple[list[SourceDocument], list[QuarantineRow]]:
-    documents = list(knowledge_documents())
-    quarantined: list[QuarantineRow] = []
-    files = [(folder, path) for folder in folders for path in _files_in(folder)]
-    for number, (folder, path) in enumerate(files, 1):
-        try:
-            documents.append(read_source(path, folder))
-            quarantined += documents[-1].quarantined
-        except UnreadableSource as fault:
-            quarantined.append(quarantine_row(path.relative_to(folder).as_posix(), fault))
-        step("reading", number, len(files))
-    return documents, quarantined
+def quarantine_of(index: PassageIndex) -> tuple[QuarantineRow, ...]:
+    """Everything that was left out of an index, or taken with a warning."""
+    return tuple(QuarantineRow(**row) for row in index.passages.quarantined())
 
 
-def quarantine_row(source_id: str, fault: UnreadableSource) -> QuarantineRow:
-    """The row of a file that cannot be read; its fault reads "<file>: <reason>; <remedy>"."""
-    reason, _, remedy = str(fault).removeprefix(f"{PurePosixPath(source_id).name}: ").rpartition("; ")
-    return QuarantineRow(source_id, None, reason, remedy)
+def _compared_knowledge(base: PassageIndex | None) -> tuple[list[int], list[tuple[StoredDocument, SourceDocument]]]:
+    """Numbers of the shipped documents the index holds as they are now, and the documents it does not."""
+    held = {
+        (document.source_id, document.sha256): number
+        for number, document in (base.passages.documents() if base else ())
+        if document.origin == KNOWLEDGE
+    }
+    shipped = [(stored_knowledge(document), document) for document in knowledge_documents()]
+    kept = [held[key] for stored, _ in shipped if (key := (stored.source_id, stored.sha256)) in held]
+    return kept, [(stored, document) for stored, document in shipped if (stored.source_id, stored.sha256) not in held]
 
 
-def _embedded(passages: Sequence[Passage], embedder: Embedder, step: Progress) -> np.ndarray:
-    """(passages, dimension) float32 of unit length."""
-    parts = []
-    for start in range(0, len(passages), BATCH):
-        parts.append(embedder.encode_passages([passage.embedded_text() for passage in passages[start : start + BATCH]]))
-        step("embedding", min(start + BATCH, len(passages)), len(passages))
-    return np.ascontiguousarray(np.concatenate(parts), dtype=np.float32)
+def _read(
+    files: Sequence[FoundFile], cache: IndexCache, fingerprint: str, limits: ReadingLimits, step: Progress
+) -> Iterator[Arrival]:
+    """Every file, read or taken from what a killed rebuild had read; a file that cannot be read has no passages."""
+    done = 0
+    for folder, group in groupby(files, key=lambda file: file.folder):
+        of_folder = list(group)
+        keys = {file.path: f"{fingerprint}:{file.sha256}:{file.source_id}" for file in of_folder}
+        known = {path for path, key in keys.items() if cache.has_reading(key)}
+        results = iter(read_sources([file.path for file in of_folder if file.path not in known], folder, limits))
+        for file in of_folder:
+            result = cache.reading(keys[file.path]) if file.path in known else next(results)
+            if isinstance(result, SourceDocument):
+                document = renamed(result, file.source_id) if result.source_id != file.source_id else result
+                if file.path not in known:
+                    cache.remember_reading(keys[file.path], document)
+                yield stored_file(document, file), _split(document)
+            elif result is not None:
+                yield stored_unreadable(replace(result, source_id=file.source_id), file), ()
+            done += 1
+            step("reading", done, len(files))
+        next(results, None)  # at its end no worker is left
 
 
-def _manifest(
-    embedder: Embedder, documents: Iterable[SourceDocument], passages: Sequence[Passage], folders: Iterable[Path]
-) -> Manifest:
-    return Manifest(
-        format_version=FORMAT_VERSION,
-        generation=time.strftime("%Y%m%dT%H%M%S") + f"-{time.time_ns() % 1_000_000_000:09d}",
-        embedder=embedder.name,
-        embedder_fingerprint=embedder.fingerprint,
-        dimension=embedder.dimension,
-        passages=len(passages),
-        knowledge_fingerprint=knowledge_fingerprint(),
-        source_dirs=tuple(str(folder) for folder in folders),
-        sources={f"{document.source_id}:{number}": document.sha256 for number, document in enumerate(documents)},
-        files={},
-    )
+def _split(document: SourceDocument) -> list[Passage]:
+    """The passages of a document; where two would have one id, the later ones are numbered."""
+    passages = list(passages_of(document))
+    seen: dict[str, int] = {}
+    for place, passage in enumerate(passages):
+        times = seen[passage.passage_id] = seen.get(passage.passage_id, 0) + 1
+        if times > 1:
+            passages[place] = replace(passage, passage_id=f"{passage.passage_id}#{times}")
+    return passages
 
 
-def _remove_old(index_dir: Path) -> None:
-    """Keeps the newest generations; the serving one is among them. Remains of a broken-off rebuild go."""
-    folder = index_dir / GENERATIONS
-    serving = current_generation(index_dir).name
-    finished = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    keep = {serving, *finished[-KEPT_GENERATIONS:]}
-    for path in folder.iterdir():
-        if path.name not in keep:
-            shutil.rmtree(path, ignore_errors=True)
+@cache
+def _reading_code() -> str:
+    paths = sorted(path for pattern in _READING_CODE for path in _ROOT.glob(pattern))
+    return digest_of([path.read_text(encoding="utf-8") for path in paths])

@@ -48,6 +48,10 @@ class IndexBusy(AssistantError):
     """Another process is writing the index."""
 
 
+class IndexUnwritable(AssistantError):
+    """The index cannot be written: no space, no permission, or no such folder."""
+
+
 class EmbedderMissing(AssistantError):
     """The embedder's files are not there, or the library it needs is not installed."""
 

@@ -131,8 +131,8 @@ def _best_guide(passages: Sequence[RetrievedPassage], search: HybridSearch) -> t
     source_id, language = max(scores, key=lambda key: scores[key])
     if scores[source_id, language] < GUIDE_MIN_SCORE:
         return ()
-    rows = search.index.rows_where(lambda passage: (passage.source_id, passage.language) == (source_id, language))
-    return tuple(search.index.passages[row] for row in rows)
+    rows = search.index.rows_of(PassageFilter(language, source_ids=frozenset([source_id])))
+    return tuple(passage for passage in search.index.passages.at(rows) if passage.source_id == source_id)
 
 
 def cited(draft: Sequence[DraftSentence], allowed: Collection[Passage]) -> CitedAnswer | None:

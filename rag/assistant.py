@@ -26,7 +26,8 @@ from rag.answering import answer_from_passages, joined, red_flag_advice
 from rag.config import Settings, load_settings
 from rag.embedder import Embedder, load_embedder
 from rag.follow_up import chosen_option, next_question
-from rag.passage_index import REBUILD, PassageIndex
+from rag.manifest import REBUILD
+from rag.passage_index import ROUTING, ServingIndex
 from rag.red_flag_matcher import RedFlagMatcher
 from rag.retriever import HybridSearch
 from rag.routing import DepartmentScore, RoutingIndex
@@ -87,7 +88,8 @@ class Assistant:
             return advice  # the red flags' own words, cited; nothing else until the patient is safe
         question = "\n".join(turn.text for turn in conversation.turns if turn.answers is None)
         k = self.settings.passages_per_answer
-        answer = answer_from_passages(question, self.search, self.writer, triage.departments, language, k)
+        search = self.search.current()  # one generation for the whole answer
+        answer = answer_from_passages(question, search, self.writer, triage.departments, language, k)
         return joined(advice, answer) if advice and triage.urgency is UrgencyLevel.III else answer
 
     def _scores(self, conversation: Conversation) -> list[DepartmentScore]:
@@ -126,7 +128,7 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
     search = open_search(settings)
     return Assistant(
         matcher=RedFlagMatcher(flags, signs),
-        routing=RoutingIndex.load(search.index.folder / "routing"),
+        routing=RoutingIndex.load(search.index.folder / ROUTING),
         search=search,
         context=TriageContext(departments, load_hospital(hospital_dir, tuple(departments)), load_self_care()),
         writer=writer or ExtractiveWriter(),
@@ -135,16 +137,17 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
 
 
 def open_search(settings: Settings) -> HybridSearch:
-    """The index in DAOZHEN_HOME and the embedder it was built with."""
+    """The index in DAOZHEN_HOME, whichever generation serves, and the embedder it was built with."""
     embedder = embedder_for(settings)
-    index = PassageIndex.open(settings.index_dir)
+    serving = ServingIndex(settings.index_dir, embedder.fingerprint)
+    index = serving.current()
     if index.manifest.embedder_fingerprint != embedder.fingerprint:
         made, here = index.manifest, embedder
         raise IndexDamaged(
             f"{index.folder}: built by embedder {made.embedder} ({made.embedder_fingerprint[:8]}), "
             f"the settings name {here.name} ({here.fingerprint[:8]}); {REBUILD}"
         )
-    return HybridSearch(index, embedder)
+    return HybridSearch(serving, embedder)
 
 
 def embedder_for(settings: Settings) -> Embedder:

@@ -11,8 +11,9 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
 from rag.embedder import Embedder
-from rag.passages import RetrievedPassage
-from rag.retriever import HybridSearch, PassageFilter
+from rag.facets import PassageFilter
+from rag.passages import Passage, RetrievedPassage
+from rag.retriever import HybridSearch
 
 
 class EmbedderAdapter(Embeddings):
@@ -38,13 +39,22 @@ class PassageRetriever(BaseRetriever):
     only: PassageFilter = PassageFilter()
     min_score: float = 0.0
 
-    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
-        return [as_document(found) for found in self.search.search(query, self.k, self.only, self.min_score)]
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        found = self.search.search(query, self.k if k is None else k, self.only, self.min_score)
+        return [as_document(passage) for passage in found]
 
 
 def as_document(found: RetrievedPassage) -> Document:
     """A retrieved passage in LangChain's form."""
-    passage = found.passage
+    document = passage_as_document(found.passage)
+    document.metadata["score"] = found.score
+    return document
+
+
+def passage_as_document(passage: Passage) -> Document:
+    """A passage in LangChain's form."""
     return Document(
         id=passage.passage_id,
         page_content=passage.text,
@@ -55,7 +65,6 @@ def as_document(found: RetrievedPassage) -> Document:
             "source_id": passage.source_id,
             "language": passage.language,
             "departments": list(passage.departments),
-            "score": found.score,
         },
     )
 

@@ -6,16 +6,27 @@ no dictionary has, and on medical questions ranks as well as a segmenter (nDCG@1
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-import logging
+import math
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
+from knowledge.records import KNOWLEDGE_DIR
 from rag.wording import normalise
+
+_K1, _B = 1.2, 0.75  # how soon a word's repetitions stop counting, and how much longer texts need
+_TEXTS_PER_MERGE = 2000
+_ARRAYS = ("tokens", "starts", "rows", "counts", "lengths")
+_NPY_HEADER = 128  # bytes
+_NO_ROWS = np.zeros(0, dtype=np.int32)
 
 _CHINESE_RUN = re.compile(r"[\u3400-\u9fff]+")
 _WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
@@ -151,60 +162,170 @@ def tokens_of(text: str) -> list[str]:
     return tokens
 
 
+@cache
+def words_fingerprint() -> str:
+    """Changes with any byte of what decides which words a text holds; an index of other words finds too little."""
+    here = Path(__file__).resolve()
+    sources = (here, here.with_name("wording.py"), KNOWLEDGE_DIR / "spellings.yaml")
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+
+
 def _stem(word: str) -> str:
     """An English word without its plural or verb ending; too short a rest is left whole."""
     stem = _SUFFIX.sub("", word)
     return stem if len(stem) >= 4 else word
 
 
+@dataclass(frozen=True)
 class LexicalIndex:
-    """BM25 (Lucene's form) over token lists, with each token's rarity for judging how much of a question is covered."""
+    """BM25 in Lucene's form (Robertson and Zaragoza 2009; idf never negative), over postings that can be updated.
 
-    def __init__(self, engine: Any, rarity: np.ndarray) -> None:
-        self._engine = engine
-        self._rarity = rarity  # (tokens,) float32: inverse document frequency, by token number
-        self._unseen = float(rarity.max()) if rarity.size else 1.0
+    tokens: (v,) uint64 ascending, each token's hash; postings of token i: [starts[i]:starts[i + 1]] of
+    rows (int32, ascending) and counts (uint8, at most 255); lengths: (n,) int32, tokens of each text.
+    No engine we know of takes texts away without a rebuild; an update here is a merge of sorted arrays.
+    """
+
+    tokens: np.ndarray
+    starts: np.ndarray
+    rows: np.ndarray
+    counts: np.ndarray
+    lengths: np.ndarray
 
     @classmethod
-    def build(cls, texts: Sequence[str]) -> LexicalIndex:
+    def build(cls, texts: Iterable[str]) -> LexicalIndex:
         """An index over texts, in their order."""
-        vocabulary: dict[str, int] = {}
-        rows = [[vocabulary.setdefault(token, len(vocabulary)) for token in tokens_of(text)] for text in texts]
-        engine = _bm25s().BM25(method="lucene", k1=1.2, b=0.75)
-        engine.index((rows, vocabulary), show_progress=False, create_empty_token=True)
-        frequency = np.zeros(len(engine.vocab_dict), dtype=np.float32)
-        for row in rows:
-            frequency[list(set(row))] += 1
-        rarity = np.log(1 + (len(rows) - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
-        return cls(engine, rarity)
+        vocabulary: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+        parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        lengths: list[int] = []
+        texts = iter(texts)
+        while batch := [tokens_of(text) for text in itertools.islice(texts, _TEXTS_PER_MERGE)]:
+            parts.append(_counted(batch, vocabulary, len(lengths)))
+            lengths += map(len, batch)
+        hashes = np.array([_hash_of(token) for token in vocabulary], dtype=np.uint64)
+        tokens = np.sort(hashes)
+        place = np.searchsorted(tokens, hashes).astype(np.int32)
+        numbers = np.concatenate([place[part[0]] for part in parts] or [_NO_ROWS])
+        order = np.argsort(numbers, kind="stable")  # parts follow each other by row, so rows stay ascending
+        return cls(
+            tokens,
+            np.searchsorted(numbers[order], np.arange(len(tokens) + 1)).astype(np.int64),
+            np.concatenate([part[1] for part in parts] or [_NO_ROWS])[order],
+            np.concatenate([part[2] for part in parts] or [np.zeros(0, dtype=np.uint8)])[order],
+            np.array(lengths, dtype=np.int32),
+        )
+
+    def updated(self, kept: np.ndarray, texts: Iterable[str]) -> LexicalIndex:
+        """The index over the texts of the kept rows (ascending) followed by new ones."""
+        old, new = self._only(kept), LexicalIndex.build(texts)
+        if not len(old.lengths):
+            return new
+        if not len(new.lengths):
+            return old
+        tokens = np.sort(np.concatenate([old.tokens, new.tokens]), kind="stable")
+        tokens = tokens[np.concatenate([[True], tokens[1:] != tokens[:-1]])]
+        old_starts, new_starts = old._starts_among(tokens), new._starts_among(tokens)
+        places = np.repeat(old_starts[1:], np.diff(new_starts))  # new rows follow the old ones of the same token
+        return LexicalIndex(
+            tokens,
+            old_starts + new_starts,
+            np.insert(old.rows, places, new.rows + np.int32(len(old.lengths))),
+            np.insert(old.counts, places, new.counts),
+            np.concatenate([old.lengths, new.lengths]),
+        )
 
     def save(self, folder: Path) -> None:
-        """Arrays and JSON, no pickle."""
-        self._engine.save(folder, show_progress=False)
-        np.save(folder / "rarity.npy", self._rarity, allow_pickle=False)
+        """Arrays, no pickle."""
+        for name in _ARRAYS:
+            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> LexicalIndex:
-        return cls(_bm25s().BM25.load(folder, load_corpus=False), np.load(folder / "rarity.npy", allow_pickle=False))
+        """The saved index; the postings stay on the disk until they are looked at."""
+        return cls(*(_opened(folder / f"{name}.npy") for name in _ARRAYS))
 
     def scores(self, question: str) -> np.ndarray:
         """(n,) float32: the BM25 score of every text for a question."""
-        known = [self._engine.vocab_dict[token] for token in tokens_of(question) if token in self._engine.vocab_dict]
-        if not known:
-            return np.zeros(self._engine.scores["num_docs"], dtype=np.float32)
-        return np.asarray(self._engine.get_scores_from_ids(known), dtype=np.float32)
-
-    def coverage(self, question: str, text: str) -> float:
-        """The share of a question's words, weighted by rarity, that a text holds; in [0, 1]."""
-        return share_covered(self.weights(question), tokens_of(text))
+        scores = np.zeros(len(self.lengths), dtype=np.float32)
+        times = Counter(tokens_of(question))
+        for place, number in zip(self._places(times), times.values(), strict=True):
+            if place >= 0:
+                here = slice(self.starts[place], self.starts[place + 1])
+                rows, counts = self.rows[here], self.counts[here]
+                weight = np.float32(number * self._rarity_of(len(rows)))
+                scores[rows] += weight * (counts / (counts + self._norms[rows]))
+        return scores
 
     def weights(self, question: str) -> dict[str, float]:
         """Each of a question's words with its rarity; a word no text holds weighs as the rarest."""
-        vocabulary = self._engine.vocab_dict
-        return {
-            token: float(self._rarity[vocabulary[token]]) if token in vocabulary else self._unseen
-            for token in tokens_of(question)
-        }
+        tokens = list(dict.fromkeys(tokens_of(question)))
+        places = self._places(tokens)
+        frequencies = np.where(places >= 0, self.starts[places + 1] - self.starts[places], 0)
+        return {token: self._rarity_of(int(count)) for token, count in zip(tokens, frequencies, strict=True)}
+
+    def shares_covered(self, questions: Sequence[dict[str, float]], rows: Sequence[int]) -> np.ndarray:
+        """(rows,) the largest share of any question's words, weighted by rarity, that each text holds; in [0, 1]."""
+        wanted = np.asarray(rows, dtype=self.rows.dtype)
+        tokens = list({token: None for weights in questions for token in weights})
+        held = {token: self._holding(place, wanted) for token, place in zip(tokens, self._places(tokens), strict=True)}
+        best = np.zeros(len(wanted))
+        for weights in questions:
+            if total := sum(weights.values()):
+                best = np.maximum(best, sum(weight * held[token] for token, weight in weights.items()) / total)
+        return best
+
+    def _holding(self, place: int, rows: np.ndarray) -> np.ndarray:
+        """(rows,) bool: which texts hold the token at that place."""
+        if place < 0:
+            return np.zeros(len(rows), dtype=bool)
+        found = self.rows[self.starts[place] : self.starts[place + 1]]
+        nearest = np.minimum(np.searchsorted(found, rows), len(found) - 1)
+        return np.asarray(found[nearest] == rows)
+
+    def _places(self, tokens: Iterable[str]) -> np.ndarray:
+        """(tokens,) int64: where each stands among the tokens, -1 for one no text holds."""
+        hashes = np.array([_hash_of(token) for token in tokens], dtype=np.uint64)
+        if not len(self.tokens):
+            return np.full(len(hashes), -1)
+        places = np.minimum(np.searchsorted(self.tokens, hashes), len(self.tokens) - 1)
+        return np.where(self.tokens[places] == hashes, places, -1)
+
+    def _rarity_of(self, frequency: int) -> float:
+        """Inverse document frequency of a token that stands in so many texts."""
+        return math.log(1 + (len(self.lengths) - frequency + 0.5) / (frequency + 0.5))
+
+    @cached_property
+    def _norms(self) -> np.ndarray:
+        """(n,) float32: what a count is weighed against, longer texts needing more."""
+        usual = float(self.lengths.mean()) if len(self.lengths) else 1.0
+        return (_K1 * (1 - _B + _B * self.lengths / (usual or 1.0))).astype(np.float32)
+
+    def _only(self, kept: np.ndarray) -> LexicalIndex:
+        """Without the rows that are not kept; kept ones are numbered anew in their order."""
+        if len(kept) == len(self.lengths):
+            return self
+        place = np.full(len(self.lengths), -1, dtype=np.int32)
+        place[kept] = np.arange(len(kept), dtype=np.int32)
+        rows = place[self.rows]
+        stays = rows >= 0
+        gone = (
+            np.searchsorted(self.starts, np.flatnonzero(~stays), side="right") - 1
+        )  # the token of each posting that goes
+        starts = self.starts.copy()
+        starts[1:] -= np.cumsum(np.bincount(gone, minlength=len(self.tokens)))
+        used = np.diff(starts) > 0
+        return LexicalIndex(
+            self.tokens[used],
+            np.concatenate([[0], starts[1:][used]]).astype(np.int64),
+            rows[stays],
+            self.counts[stays],
+            self.lengths[kept],
+        )
+
+    def _starts_among(self, tokens: np.ndarray) -> np.ndarray:
+        """(tokens + 1,) where each of more tokens' postings begin in this index's own arrays."""
+        sizes = np.zeros(len(tokens), dtype=np.int64)
+        sizes[np.searchsorted(tokens, self.tokens)] = np.diff(self.starts)
+        return np.concatenate([[0], np.cumsum(sizes)])
 
 
 def share_covered(weights: dict[str, float], tokens: Sequence[str]) -> float:
@@ -214,8 +335,23 @@ def share_covered(weights: dict[str, float], tokens: Sequence[str]) -> float:
     return sum(weight for token, weight in weights.items() if token in held) / total if total else 0.0
 
 
-def _bm25s() -> Any:
-    logging.getLogger("bm25s").setLevel(logging.WARNING)
-    import bm25s
+def _counted(
+    batch: Sequence[Sequence[str]], vocabulary: defaultdict[str, int], first: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(token numbers, rows, counts) of some texts, by token, then row. vocabulary grows."""
+    numbers = np.fromiter(map(vocabulary.__getitem__, itertools.chain.from_iterable(batch)), dtype=np.int64)
+    rows = np.repeat(np.arange(len(batch), dtype=np.int64), [len(tokens) for tokens in batch])
+    pairs, counts = np.unique(numbers * len(batch) + rows, return_counts=True)
+    numbers_of, rows_of = np.divmod(pairs, max(1, len(batch)))
+    return numbers_of.astype(np.int32), (first + rows_of).astype(np.int32), np.minimum(counts, 255).astype(np.uint8)
 
-    return bm25s
+
+def _opened(path: Path) -> np.ndarray:
+    """A saved array, left on the disk unless it is empty, which cannot be mapped."""
+    mode: Literal["r"] | None = "r" if path.stat().st_size > _NPY_HEADER else None
+    return np.asarray(np.load(path, mmap_mode=mode, allow_pickle=False))  # a plain array: slices of a memmap are slow
+
+
+def _hash_of(token: str) -> int:
+    """64 bits: two of a million tokens share one once in forty million indexes."""
+    return int.from_bytes(hashlib.blake2b(token.encode(errors="replace"), digest_size=8).digest(), "little")

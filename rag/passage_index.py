@@ -1,197 +1,204 @@
-"""The passage index on disk: immutable generations, one pointer, nothing half read.
+"""An open generation of the index: its passages, their vectors, their words, and what they may be filtered by.
 
-    index/
-      CURRENT                    the name of the generation that serves
-      generations/<name>/
-        manifest.json            format, embedder, counts, sources, sha256 of every file
-        passages.jsonl  vectors.faiss  lexical/*  routing.npz
-
-A generation is written beside the others and takes over by one atomic replacement of CURRENT.
+generations/<name>/
+  manifest.json  manifest.json.sha256    what it is, and the seal of every file (rag/manifest.py)
+  passages.sqlite                        documents, sections, passages (rag/passage_store.py)
+  vectors.faiss  lists.faiss             exact vectors; lists only beyond exact search (rag/vector_index.py)
+  lexical/  facets.npz                   BM25 postings; rows by language, department, source
+  keys.npy  likeness.npz                 what the next update compares by
+  routing/                               the departments' phrases (rag/routing.py)
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from knowledge.errors import IndexDamaged, IndexMissing
+from rag.facets import Facets, PassageFilter
+from rag.generations import current_generation, finished_generations, pointer_state
 from rag.lexical import LexicalIndex
-from rag.passages import Passage
+from rag.likeness import Likeness
+from rag.manifest import REBUILD, Manifest, verify
+from rag.passage_store import PassageStore
+from rag.vector_index import VectorIndex
 
-FORMAT_VERSION = 1
-POINTER, GENERATIONS, MANIFEST = "CURRENT", "generations", "manifest.json"
-PASSAGES, VECTORS, LEXICAL = "passages.jsonl", "vectors.faiss", "lexical"
-REBUILD = "run `daozhen index rebuild`"
+PASSAGES, LEXICAL, FACETS, KEYS, LIKENESS = "passages.sqlite", "lexical", "facets.npz", "keys.npy", "likeness.npz"
+ROUTING = "routing"
+_FILTERS_REMEMBERED = 64
 
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a generation is. files: relative path -> sha256; sources: source_id -> sha256 of the source's bytes."""
-
-    format_version: int
-    generation: str
-    embedder: str
-    embedder_fingerprint: str
-    dimension: int
-    passages: int
-    knowledge_fingerprint: str
-    source_dirs: tuple[str, ...]
-    sources: dict[str, str]
-    files: dict[str, str]
-
-    @classmethod
-    def read(cls, folder: Path) -> Manifest:
-        """The manifest of a generation's folder. Raises IndexDamaged where it is missing or not of this format."""
-        try:
-            values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            manifest = cls(**{**values, "source_dirs": tuple(values["source_dirs"])})
-        except (OSError, ValueError, TypeError, KeyError):
-            raise IndexDamaged(f"{folder / MANIFEST}: missing or unreadable; {REBUILD}") from None
-        if manifest.format_version != FORMAT_VERSION:
-            raise IndexDamaged(
-                f"{folder}: index format {manifest.format_version}, this version reads {FORMAT_VERSION}; {REBUILD}"
-            )
-        return manifest
-
-    def write(self, folder: Path) -> None:
-        (folder / MANIFEST).write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1), encoding="utf-8")
+_log = logging.getLogger("daozhen.index")  # faults of files only; what patients say is never logged
 
 
 class PassageIndex:
-    """An open generation: its passages, their vectors, their words."""
+    """An open generation. It never changes; a newer one is another object (`ServingIndex`)."""
 
     def __init__(
-        self, manifest: Manifest, folder: Path, passages: list[Passage], vectors: Any, lexical: LexicalIndex
+        self,
+        manifest: Manifest,
+        folder: Path,
+        passages: PassageStore,
+        vectors: VectorIndex,
+        lexical: LexicalIndex,
+        facets: Facets,
     ) -> None:
         self.manifest = manifest
         self.folder = folder
         self.passages = passages
+        self.vectors = vectors
         self.lexical = lexical
-        self._vectors = vectors
+        self.facets = facets
+        self.admitted = lru_cache(_FILTERS_REMEMBERED)(self._admitted)
 
     @classmethod
-    def open(cls, index_dir: Path) -> PassageIndex:
-        """The generation that serves, verified byte by byte.
+    def open(cls, index_dir: Path, embedder_fingerprint: str | None = None) -> PassageIndex:
+        """The generation that serves, verified byte by byte; where it is damaged, the last good one, with a warning.
 
-        Raises IndexMissing when none was ever built, IndexDamaged naming the file that is not as it was written.
+        embedder_fingerprint: an older generation of another embedder is no substitute then.
+        Raises IndexMissing when none was ever built, IndexDamaged naming what is not as it was written.
         """
-        folder = current_generation(index_dir)
+        damage: IndexDamaged | None = None
+        for folder in _candidates(index_dir):
+            if isinstance(folder, IndexDamaged):
+                damage = folder
+                continue
+            try:
+                index = cls.open_generation(folder)
+            except IndexDamaged as fault:
+                if pointer_state(index_dir) is not None and not folder.is_dir():
+                    return cls.open(index_dir, embedder_fingerprint)  # replaced and removed while it was being opened
+                damage = damage or fault
+                continue
+            if damage is None:
+                return index
+            if embedder_fingerprint in (None, index.manifest.embedder_fingerprint):
+                _log.warning("daozhen: warning: %s. Until then generation %s serves", damage, folder.name)
+                return index
+        raise damage or IndexDamaged(f"{index_dir}: no generation can be opened; {REBUILD}")
+
+    @classmethod
+    def open_generation(cls, folder: Path) -> PassageIndex:
+        """One generation, verified. Raises IndexDamaged naming the file that is not as it was written."""
         manifest = Manifest.read(folder)
         verify(folder, manifest)
-        passages = [
-            Passage.from_row(json.loads(line)) for line in (folder / PASSAGES).read_text(encoding="utf-8").splitlines()
-        ]
-        vectors = _faiss().read_index(str(folder / VECTORS))
-        if not len(passages) == vectors.ntotal == manifest.passages:
-            raise IndexDamaged(f"{folder}: {len(passages)} passages, {vectors.ntotal} vectors; {REBUILD}")
-        return cls(manifest, folder, passages, vectors, LexicalIndex.load(folder / LEXICAL))
+        try:
+            index = cls(
+                manifest,
+                folder,
+                PassageStore(folder / PASSAGES),
+                VectorIndex.load(folder),
+                LexicalIndex.load(folder / LEXICAL),
+                Facets.load(folder / FACETS),
+            )
+        except (OSError, ValueError, KeyError, RuntimeError, sqlite3.DatabaseError) as fault:
+            raise IndexDamaged(f"{folder}: cannot be opened ({fault}); {REBUILD}") from None
+        sizes = {len(index.passages), len(index.vectors), len(index.lexical.lengths), index.facets.size}
+        if sizes != {manifest.passages}:
+            raise IndexDamaged(f"{folder}: its files hold different numbers of passages; {REBUILD}")
+        return index
 
-    def nearest(self, query: np.ndarray, k: int, rows: np.ndarray | None = None) -> list[tuple[int, float]]:
-        """(row, cosine) of the k passages nearest to a query, best first; only among `rows` when given.
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """(n,) uint64; see rag.generation_writer.keys_of."""
+        return np.asarray(np.load(self.folder / KEYS, allow_pickle=False))
 
-        query: (dimension,) float32 of unit length. rows: (m,) int64.
+    @cached_property
+    def likeness(self) -> Likeness:
+        """By what passages that say the same find each other."""
+        return Likeness.load(self.folder / LIKENESS)
+
+    def _admitted(self, only: PassageFilter) -> np.ndarray | None:
+        """(n,) bool, or None where a filter admits everything."""
+        return self.facets.mask(only) if only.wanted() else None
+
+    def rows_of(self, only: PassageFilter) -> np.ndarray:
+        """(m,) int64: the rows a filter admits, ascending."""
+        admitted = self.admitted(only)
+        return np.arange(len(self.passages)) if admitted is None else np.flatnonzero(admitted)
+
+    def nearest(self, query: np.ndarray, k: int, only: PassageFilter = PassageFilter()) -> list[tuple[int, float]]:
+        """(row, cosine) of the k passages nearest to a query among those a filter admits, best first.
+
+        query: (dimension,) float32 of unit length.
         """
-        faiss = _faiss()
-        chosen = None if rows is None else faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows))
-        scores, found = self._vectors.search(query[None, :], k, params=chosen)
-        return [(int(row), float(score)) for score, row in zip(scores[0], found[0], strict=True) if row != -1]
+        rows, cosines = self.vectors.nearest(query, k, self.admitted(only))
+        return list(zip(rows.tolist(), cosines.tolist(), strict=True))
 
-    def cosine(self, query: np.ndarray, row: int) -> float:
-        """The cosine of a query and one passage."""
-        return float(query @ self._vectors.reconstruct(row))
-
-    def rows_where(self, holds: Callable[[Passage], bool]) -> np.ndarray:
-        """(m,) int64: rows of the passages for which `holds`."""
-        return np.array([row for row, passage in enumerate(self.passages) if holds(passage)], dtype=np.int64)
+    def page_text(self, source_id: str, page: int | None, section: str, quote: str = "") -> str | None:
+        """The whole text of the page or section a quote stands in; None where the source has no such text."""
+        return self.passages.page_text(source_id, page, section, quote)
 
 
-def write_generation(
-    index_dir: Path,
-    manifest: Manifest,
-    passages: Sequence[Passage],
-    vectors: np.ndarray,
-    extra_files: Callable[[Path], None],
-) -> Manifest:
-    """Writes a generation and makes it the one that serves. Until the last step readers see the old one.
+class ServingIndex:
+    """Always the generation that serves: a new one is noticed at the next question, without a restart."""
 
-    vectors: (passages, dimension) float32 of unit length. extra_files writes further files into the folder it is given.
+    def __init__(self, index_dir: Path, embedder_fingerprint: str | None = None) -> None:
+        self.index_dir = index_dir
+        self._fingerprint = embedder_fingerprint
+        self._opening = threading.Lock()
+        self._seen = pointer_state(index_dir)
+        self._index = PassageIndex.open(index_dir, embedder_fingerprint)
+
+    def current(self) -> PassageIndex:
+        """The open generation, opened anew where the pointer has changed. One question should ask for it once.
+
+        A new generation that is damaged, or of another embedder, is not taken: the one in use goes on, with a warning.
+        """
+        if pointer_state(self.index_dir) != self._seen:
+            with self._opening:
+                state = pointer_state(self.index_dir)
+                if state != self._seen:
+                    self._index = self._newer() or self._index
+                    self._seen = state
+        return self._index
+
+    def _newer(self) -> PassageIndex | None:
+        try:
+            index = PassageIndex.open(self.index_dir, self._fingerprint)
+        except (IndexDamaged, IndexMissing) as fault:
+            _log.warning("daozhen: warning: %s. Until then generation %s serves", fault, self._index.folder.name)
+            return None
+        if self._fingerprint not in (None, index.manifest.embedder_fingerprint):
+            _log.warning(
+                "daozhen: warning: %s was built by another embedder; restart to use it. Until then generation %s serves",
+                index.folder,
+                self._index.folder.name,
+            )
+            return None
+        return None if index.folder == self._index.folder else index
+
+
+def serving_manifest(index_dir: Path) -> Manifest:
+    """The manifest of the generation that serves, or of the newest good one; its files are not looked at.
+
+    Raises IndexMissing when none was ever built, IndexDamaged where no manifest can be trusted.
     """
-    building = index_dir / GENERATIONS / f".building-{manifest.generation}"
-    (building / LEXICAL).mkdir(parents=True)
-    lines = (json.dumps(passage.as_row(), ensure_ascii=False) for passage in passages)
-    (building / PASSAGES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    LexicalIndex.build([passage.embedded_text() for passage in passages]).save(building / LEXICAL)
-    flat = _faiss().IndexFlatIP(manifest.dimension)
-    flat.add(vectors)
-    _faiss().write_index(flat, str(building / VECTORS))
-    extra_files(building)
-    finished = Manifest(**{**asdict(manifest), "files": _hashes(building)})
-    finished.write(building)
-    for path in (*building.rglob("*"), building):
-        _flush(path)
-    os.replace(building, index_dir / GENERATIONS / manifest.generation)
-    _point_at(index_dir, manifest.generation)
-    return finished
+    damage: IndexDamaged | None = None
+    for folder in _candidates(index_dir):
+        if isinstance(folder, IndexDamaged):
+            damage = folder
+            continue
+        try:
+            return Manifest.read(folder)
+        except IndexDamaged as fault:
+            damage = damage or fault
+    raise damage or IndexDamaged(f"{index_dir}: no generation can be opened; {REBUILD}")
 
 
-def current_generation(index_dir: Path) -> Path:
-    """The folder of the generation that serves; raises IndexMissing when there is none."""
+def _candidates(index_dir: Path) -> Iterator[Path | IndexDamaged]:
+    """The generation that serves (or why none does), then the others, newest first."""
+    serving = None
     try:
-        name = (index_dir / POINTER).read_text(encoding="utf-8").strip()
-    except OSError:
-        raise IndexMissing(f"no passage index in {index_dir}; {REBUILD}") from None
-    folder = index_dir / GENERATIONS / name
-    if not name or not folder.is_dir():
-        raise IndexDamaged(f"{index_dir / POINTER}: names generation {name!r}, which is not there; {REBUILD}")
-    return folder
-
-
-def verify(folder: Path, manifest: Manifest) -> None:
-    """Raises IndexDamaged naming the first file that is missing or not as it was written."""
-    for name, expected in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise IndexDamaged(f"{path}: missing; {REBUILD}")
-        if sha256_of(path) != expected:
-            raise IndexDamaged(f"{path}: not as it was written; {REBUILD}")
-
-
-def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
-
-
-def _point_at(index_dir: Path, generation: str) -> None:
-    fresh = index_dir / f"{POINTER}.new"
-    fresh.write_text(generation + "\n", encoding="utf-8")
-    _flush(fresh)
-    os.replace(fresh, index_dir / POINTER)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _faiss() -> Any:
-    import faiss
-
-    faiss.omp_set_num_threads(1)  # two threads answer a single query 5-12 times more slowly
-    return faiss
+        serving = current_generation(index_dir)
+        yield serving
+    except IndexDamaged as fault:
+        yield fault
+    for folder in reversed(finished_generations(index_dir)):
+        if folder != serving:
+            yield folder

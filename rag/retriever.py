@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from rag.embedder import Embedder
-from rag.lexical import share_covered, tokens_of
-from rag.passage_index import PassageIndex
-from rag.passages import Passage, RetrievedPassage
+from rag.facets import PassageFilter
+from rag.passage_index import PassageIndex, ServingIndex
+from rag.passages import RetrievedPassage
 from rag.sentences import split_sentences
 
 CANDIDATES = 60  # taken from either ranking before they are fused
@@ -19,71 +18,67 @@ FUSION_CONSTANT = 10  # reciprocal rank fusion: 1 / (constant + rank); 10 did be
 DENSE_WEIGHT = 0.7  # the static embedder ranks below BM25 alone
 
 
-@dataclass(frozen=True)
-class PassageFilter:
-    """Which passages may be found; None leaves a side open. Applied before the search, never after."""
-
-    language: str | None = None
-    departments: frozenset[str] | None = None
-    source_ids: frozenset[str] | None = None
-
-    def admits(self, passage: Passage) -> bool:
-        return (
-            (self.language is None or passage.language == self.language)
-            and (self.departments is None or bool(self.departments.intersection(passage.departments)))
-            and (self.source_ids is None or passage.source_id in self.source_ids)
-        )
-
-
 class HybridSearch:
-    """Finds passages for a question in an open index."""
+    """Finds passages for a question in the index."""
 
-    def __init__(self, index: PassageIndex, embedder: Embedder) -> None:
-        self.index = index
+    def __init__(self, index: PassageIndex | ServingIndex, embedder: Embedder) -> None:
+        self._index = index
         self.embedder = embedder
-        self._rows: dict[PassageFilter, np.ndarray] = {}
+
+    @property
+    def index(self) -> PassageIndex:
+        """The generation that serves now; two looks may see two generations (`current` does not change)."""
+        return self._index.current() if isinstance(self._index, ServingIndex) else self._index
+
+    def current(self) -> HybridSearch:
+        """The same search over the generation that serves now, for everything one reply needs."""
+        return HybridSearch(self.index, self.embedder)
 
     def search(
         self, question: str, k: int, only: PassageFilter = PassageFilter(), min_score: float = 0.0
     ) -> list[RetrievedPassage]:
         """The k passages that fit the question best, best first; those below min_score are left out."""
-        rows = self._rows_for(only)
-        if not rows.size:
-            return []
+        index = self.index
         query = self.embedder.encode_queries([question])[0]
-        dense = [
-            row
-            for row, _ in self.index.nearest(
-                query, min(CANDIDATES, rows.size), rows if only != PassageFilter() else None
-            )
-        ]
-        lexical_scores = self.index.lexical.scores(question)[rows]
-        best = np.argsort(-lexical_scores, kind="stable")[:CANDIDATES]
-        lexical = [int(rows[place]) for place in best if lexical_scores[place] > 0]
-        fused = fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])
-        weights = self._focus_weights(question)
-        found = (
-            RetrievedPassage(self.index.passages[row], self._relevance(query, weights, row))
-            for row in fused[: max(2 * k, k + 10)]
-        )
-        return [passage for passage in found if passage.score >= min_score][:k]
+        dense = [row for row, _ in index.nearest(query, CANDIDATES, only)]
+        lexical = _best_by_words(index.lexical.scores(question), index.admitted(only))
+        rows = fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])[: max(2 * k, k + 10)]
+        scores = _relevance(index, query, question, rows)
+        kept = [(row, score) for row, score in zip(rows, scores, strict=True) if score >= min_score][:k]
+        passages = index.passages.at(row for row, _ in kept)
+        return [RetrievedPassage(passage, score) for passage, (_, score) in zip(passages, kept, strict=True)]
 
-    def _relevance(self, query: np.ndarray, weights: list[dict[str, float]], row: int) -> float:
-        tokens = tokens_of(self.index.passages[row].embedded_text())
-        covered = max(share_covered(part, tokens) for part in weights)
-        return round((max(0.0, self.index.cosine(query, row)) + covered) / 2, 4)
 
-    def _focus_weights(self, question: str) -> list[dict[str, float]]:
-        """The words of the question, and those of each of its sentences that carries enough of it to be asked alone."""
-        whole = self.index.lexical.weights(question)
-        enough = FOCUS_SHARE * sum(whole.values())
-        parts = (self.index.lexical.weights(sentence.text) for sentence in split_sentences(question))
-        return [whole, *(part for part in parts if sum(part.values()) >= enough)]
+def _best_by_words(scores: np.ndarray, admitted: np.ndarray | None) -> list[int]:
+    """At most CANDIDATES rows that hold any of the question's words, best first, the lower row first among equals."""
+    if admitted is not None:
+        scores = np.where(admitted, scores, 0)
+    if len(scores) > CANDIDATES:
+        least = np.partition(scores, -CANDIDATES)[-CANDIDATES]
+        rows = np.flatnonzero(scores > max(least, 0))
+        if least > 0:
+            rows = np.concatenate([rows, np.flatnonzero(scores == least)[: CANDIDATES - len(rows)]])
+    else:
+        rows = np.flatnonzero(scores > 0)
+    best: list[int] = rows[np.lexsort((rows, -scores[rows]))].tolist()
+    return best
 
-    def _rows_for(self, only: PassageFilter) -> np.ndarray:
-        if only not in self._rows:
-            self._rows[only] = self.index.rows_where(only.admits)
-        return self._rows[only]
+
+def _relevance(index: PassageIndex, query: np.ndarray, question: str, rows: Sequence[int]) -> list[float]:
+    """The documented score of each row, in [0, 1]."""
+    if not rows:
+        return []
+    covered = index.lexical.shares_covered(_focus_weights(index, question), rows)
+    cosines = np.maximum(0.0, index.vectors.cosines(query, np.asarray(rows)).astype(np.float64))
+    return [round(float(score), 4) for score in (cosines + covered) / 2]
+
+
+def _focus_weights(index: PassageIndex, question: str) -> list[dict[str, float]]:
+    """The words of the question, and those of each of its sentences that carries enough of it to be asked alone."""
+    whole = index.lexical.weights(question)
+    enough = FOCUS_SHARE * sum(whole.values())
+    parts = (index.lexical.weights(sentence.text) for sentence in split_sentences(question))
+    return [whole, *(part for part in parts if sum(part.values()) >= enough)]
 
 
 def fuse_ranks(rankings: Sequence[tuple[Sequence[int], float]]) -> list[int]:

@@ -19,11 +19,11 @@ MAY_IMPORT = {
 }
 SUNSET = {"langchain_community", "langchain_classic", "pickle"}
 HOMES = {
-    "faiss": {"rag/passage_index.py"},
+    "faiss": {"rag/vector_index.py"},
     "pypdf": {"ingest/pdf_pages.py"},
     "docx": {"ingest/word_reader.py"},
     "openpyxl": {"ingest/sheet_readers.py"},
-    "bm25s": {"rag/lexical.py"},
+    "xxhash": {"rag/manifest.py"},
 }
 
 

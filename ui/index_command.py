@@ -1,23 +1,39 @@
-"""`daozhen index`: build and look at the passage index."""
+"""`daozhen index`: build, look at and mend the passage index."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rag.config import load_settings, quiet_libraries
 
+if TYPE_CHECKING:
+    from ingest.pipeline import RebuildOptions, RebuildReport
+    from ingest.plan import RebuildPlan
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+keep_option = click.option(
+    "--keep", default=2, show_default=True, type=click.IntRange(1), help="Generations that stay on the disk."
+)
+
 
 @click.group(no_args_is_help=True)
 def index() -> None:
-    """Build and look at the passage index.
+    """Build, look at and mend the passage index.
 
     \b
-    daozhen index rebuild
-    daozhen index rebuild --source ~/guides --source ~/leaflets
-    daozhen index status --json
+    daozhen index rebuild --source ~/guides     add a folder; folders added before stay
+    daozhen index rebuild                       bring everything up to date
+    daozhen index rebuild --dry-run --json      what that would do, and how long it would take
+    daozhen index status --json                 what the index holds
+    daozhen index quarantine                    what was left out, why, and the remedy
+    daozhen index verify                        every byte against what was written
+    daozhen index rollback                      the generation before takes over
+    daozhen index remove ~/guides               a folder or one of its sources goes
     """
 
 
@@ -27,11 +43,127 @@ def index() -> None:
     "sources",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A folder of .md, .txt and .pdf documents to add; may be repeated.",
+    help="A folder of documents to add; may be repeated. Folders added before stay.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-def rebuild(sources: tuple[Path, ...], as_json: bool) -> None:
-    """Read the shipped knowledge and every --source folder, and build a new index. The old one serves until it is done."""
+@click.option("--restore", multiple=True, help="A source taken out with `remove` that comes back; may be repeated.")
+@click.option("--fresh", is_flag=True, help="Read every file again, unchanged ones too.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be added, kept and deleted, and how long it would take."
+)
+@keep_option
+@as_json_option
+def rebuild(
+    sources: tuple[Path, ...], restore: tuple[str, ...], fresh: bool, dry_run: bool, keep: int, as_json: bool
+) -> None:
+    """Bring the index up to date with the shipped knowledge and every folder added so far.
+
+    Only new or changed files are read, only new text is embedded. The index in use serves until the new one is complete.
+    """
+    from ingest.pipeline import RebuildOptions
+
+    options = RebuildOptions(keep=keep, fresh=fresh, restore=restore)
+    if dry_run:
+        _show_plan(sources, options, as_json)
+    else:
+        _show_report(_rebuilt(sources, options), as_json)
+
+
+@index.command()
+@click.argument("source")
+@keep_option
+@as_json_option
+def remove(source: str, keep: int, as_json: bool) -> None:
+    """Take SOURCE out of the index: a folder added before, or one file in it, by path or as `status` names it.
+
+    The file itself is not touched; `daozhen index rebuild --restore SOURCE` brings it back, `--source` a folder.
+    """
+    from ingest.pipeline import RebuildOptions
+
+    _show_report(_rebuilt((), RebuildOptions(keep=keep, remove=source)), as_json)
+
+
+@index.command()
+@as_json_option
+def status(as_json: bool) -> None:
+    """Say which generation serves and what it holds."""
+    from ingest.remembered import remembered_sources
+    from rag.generations import finished_generations
+    from rag.passage_index import PassageIndex
+
+    index_dir = load_settings().index_dir
+    serving = PassageIndex.open(index_dir)
+    manifest = serving.manifest
+    _show(
+        {
+            "generation": manifest.generation,
+            "passages": manifest.passages,
+            "documents": manifest.documents,
+            "quarantined": manifest.quarantined,
+            "embedder": manifest.embedder,
+            "dimension": manifest.dimension,
+            "search": manifest.search,
+            "source_dirs": list(manifest.source_dirs),
+            "removed": list(manifest.removed),
+            "kept": [folder.name for folder in finished_generations(index_dir)],
+            "megabytes": round(sum(seal.size for seal in manifest.files.values()) / 1e6, 1),
+            "warnings": list(remembered_sources(index_dir).warnings()),
+        },
+        as_json,
+    )
+
+
+@index.command()
+@as_json_option
+def verify(as_json: bool) -> None:
+    """Compare every byte of every generation with what was written; exit code 1 where anything differs."""
+    from knowledge.errors import IndexDamaged
+    from rag.generations import faults_of_all
+    from rag.manifest import REBUILD
+
+    found = faults_of_all(load_settings().index_dir)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        for name, faults in found.items():
+            click.echo(f"{name}  {'; '.join(faults) or 'whole'}")
+    if any(found.values()):
+        first = next(faults[0] for faults in found.values() if faults)
+        raise IndexDamaged(f"{sum(map(len, found.values()))} not as written, {first}; {REBUILD}")
+
+
+@index.command()
+@as_json_option
+def rollback(as_json: bool) -> None:
+    """Let the newest intact generation before the one that serves take over; running assistants follow at once."""
+    from rag.generations import roll_back
+    from rag.manifest import Manifest
+    from rag.writer_lock import writing
+
+    index_dir = load_settings().index_dir
+    with writing(index_dir):
+        folder = roll_back(index_dir)
+    manifest = Manifest.read(folder)
+    _show({"generation": manifest.generation, "passages": manifest.passages, "documents": manifest.documents}, as_json)
+
+
+@index.command()
+@as_json_option
+def quarantine(as_json: bool) -> None:
+    """List what was left out of the index, or taken with a warning: where, why, and the remedy."""
+    from ingest.pipeline import quarantine_of
+    from rag.passage_index import PassageIndex
+
+    rows = quarantine_of(PassageIndex.open(load_settings().index_dir))
+    if as_json:
+        click.echo(json.dumps([vars(row) for row in rows], ensure_ascii=False, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{'warning ' if row.taken else 'left out'}  {row.line}")
+    if not rows:
+        click.echo("nothing was left out")
+
+
+def _rebuilt(sources: tuple[Path, ...], options: RebuildOptions) -> RebuildReport:
     quiet_libraries()
     from ingest.pipeline import rebuild_index
     from rag.assistant import embedder_for
@@ -39,37 +171,55 @@ def rebuild(sources: tuple[Path, ...], as_json: bool) -> None:
 
     settings = load_settings()
     with progress_bar("index") as step:
-        report = rebuild_index(settings.index_dir, embedder_for(settings), sources, step)
+        return rebuild_index(settings.index_dir, embedder_for(settings), sources, step, options)
+
+
+def _show_report(report: RebuildReport, as_json: bool) -> None:
     if as_json:
         rows = [vars(row) for row in report.quarantined]
         click.echo(json.dumps({**vars(report), "quarantined": rows}, ensure_ascii=False, indent=2))
         return
+    for line in report.warnings:
+        click.echo(f"daozhen: warning: {line}", err=True)
     for row in report.quarantined:
         click.echo(f"daozhen: {'warning' if row.taken else 'left out'}: {row.line}", err=True)
+    did = f"{report.read} files read, {report.moved} moved, {report.deleted} gone, {report.embedded} passages embedded"
     click.echo(
-        f"{report.documents} documents, {report.passages} passages, {report.seconds:.1f} s: generation {report.generation}"
+        f"{report.documents} documents, {report.passages} passages, {report.seconds:.1f} s: generation {report.generation}\n"
+        + (did if report.changed else "nothing has changed; nothing was written")
     )
 
 
-@index.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-def status(as_json: bool) -> None:
-    """Say which generation serves, what it holds, and whether its files are as they were written."""
-    from rag.passage_index import Manifest, current_generation, verify
+def _show_plan(sources: tuple[Path, ...], options: RebuildOptions, as_json: bool) -> None:
+    quiet_libraries()
+    from ingest.pipeline import plan_rebuild
+    from rag.assistant import embedder_for
 
-    folder = current_generation(load_settings().index_dir)
-    manifest = Manifest.read(folder)
-    verify(folder, manifest)
+    settings = load_settings()
+    plan: RebuildPlan = plan_rebuild(settings.index_dir, embedder_for(settings), sources, options)
     shown = {
-        "generation": manifest.generation,
-        "passages": manifest.passages,
-        "documents": len(manifest.sources),
-        "embedder": manifest.embedder,
-        "dimension": manifest.dimension,
-        "source_dirs": list(manifest.source_dirs),
+        "add": [file.source_id for file in plan.add],
+        "move": [file.source_id for file, _ in plan.move],
+        "delete": [source_id for _, source_id in plan.delete],
+        "keep": len(plan.keep),
+        "expected_seconds": plan.expected_seconds,
     }
+    if as_json:
+        _show(shown, as_json)
+        return
+    for what in ("add", "move", "delete"):
+        for source_id in shown[what]:  # type: ignore[attr-defined]
+            click.echo(f"{what:7} {source_id}")
     click.echo(
-        json.dumps(shown, ensure_ascii=False, indent=2)
-        if as_json
-        else "\n".join(f"{key:12} {value}" for key, value in shown.items())
+        f"add {len(plan.add)}, move {len(plan.move)}, delete {len(plan.delete)}, keep {len(plan.keep)}; "
+        f"about {plan.expected_seconds:.0f} s. Nothing was changed."
     )
+
+
+def _show(values: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(values, ensure_ascii=False, indent=2))
+        return
+    for key, value in values.items():
+        shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
+        click.echo(f"{key:12} {shown}")

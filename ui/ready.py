@@ -24,7 +24,8 @@ def ready_assistant() -> Assistant:
 
 def ensure_index(settings: Settings) -> None:
     """Builds the index if there is none, or if it was built from other knowledge. An index of another embedder is left alone."""
-    from ingest.pipeline import index_state, indexed_source_dirs, rebuild_index
+    from ingest.pipeline import rebuild_index
+    from ingest.remembered import index_state
     from rag.assistant import embedder_for
     from ui.progress import progress_bar
 
@@ -36,4 +37,4 @@ def ensure_index(settings: Settings) -> None:
         err=True,
     )
     with progress_bar("index") as step:
-        rebuild_index(settings.index_dir, embedder_for(settings), indexed_source_dirs(settings.index_dir), step)
+        rebuild_index(settings.index_dir, embedder_for(settings), progress=step)

@@ -1,0 +1,160 @@
+"""What a rebuild need not do twice, kept beside the index: vectors by text, and files read by a rebuild that broke off."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ingest.documents import SourceDocument
+from ingest.stored import document_of, row_of
+from rag.embedder import Embedder
+
+CACHE = "cache.sqlite"
+TEXTS_PER_COMMIT = 1024  # embedded between two commits: what a killed rebuild loses at most
+FILES_PER_COMMIT = 16
+_KEYS_PER_QUERY = 500
+_SPARE = 10_000  # vectors of texts no longer in the index that are kept before they are swept out
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, checksum INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS readings (key TEXT PRIMARY KEY, document BLOB);
+"""
+
+
+class IndexCache:
+    """One SQLite file, used by the one process that writes the index. A damaged file is begun anew: it holds nothing
+    that cannot be computed again."""
+
+    def __init__(self, path: Path, texts_per_commit: int = TEXTS_PER_COMMIT) -> None:
+        self._path = path
+        self._texts_per_commit = texts_per_commit
+        self._unwritten_readings = 0
+        try:
+            self._connection = self._opened()
+        except sqlite3.DatabaseError:
+            self._begin_anew()
+
+    def embedded(
+        self, texts: Sequence[str], embedder: Embedder, step: Callable[[int, int], None] = lambda done, total: None
+    ) -> tuple[np.ndarray, int]:
+        """(texts, dimension) float32 of unit length, and how many texts had to be embedded because they never were."""
+        rows = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
+        keys = [_key_of(embedder.fingerprint, text) for text in texts]
+        known = self._vectors_of(keys, embedder.dimension)
+        for place, key in enumerate(keys):
+            if key in known:
+                rows[place] = known[key]
+        missing = list({key: place for place, key in enumerate(keys) if key not in known}.values())
+        for start in range(0, len(missing), self._texts_per_commit):
+            places = missing[start : start + self._texts_per_commit]
+            rows[places] = embedder.encode_passages([texts[place] for place in places])
+            self._store([(keys[place], rows[place].tobytes()) for place in places])
+            step(start + len(places), len(missing))
+        made = {keys[place]: rows[place] for place in missing}
+        for place, key in enumerate(keys):
+            if key in made:
+                rows[place] = made[key]
+        return rows, len(missing)
+
+    def reading(self, key: str) -> SourceDocument | None:
+        """A document that a rebuild which broke off had read already."""
+        try:
+            found = self._connection.execute("SELECT document FROM readings WHERE key = ?", (key,)).fetchone()
+            return document_of(json.loads(zlib.decompress(found[0]))) if found else None
+        except (sqlite3.DatabaseError, zlib.error, ValueError, TypeError):
+            return None
+
+    def has_reading(self, key: str) -> bool:
+        """Whether `reading` has that document, whole."""
+        return self.reading(key) is not None
+
+    def remember_reading(self, key: str, document: SourceDocument) -> None:
+        """Keeps a document that was read until the rebuild is done."""
+        packed = zlib.compress(json.dumps(row_of(document), ensure_ascii=False).encode(), 1)
+        self._guarded(lambda: self._connection.execute("INSERT OR REPLACE INTO readings VALUES (?, ?)", (key, packed)))
+        self._unwritten_readings += 1
+        if self._unwritten_readings >= FILES_PER_COMMIT:
+            self._guarded(self._connection.commit)
+            self._unwritten_readings = 0
+
+    def finish(self, texts: Callable[[], Iterable[str]], size: int, embedder: Embedder) -> None:
+        """After a rebuild: the readings go, and, once there are many, vectors of texts the index no longer holds.
+
+        texts: every text the index embeds, size of them.
+        """
+
+        def sweep() -> None:
+            self._connection.execute("DELETE FROM readings")
+            (held,) = self._connection.execute("SELECT count(*) FROM vectors").fetchone()
+            if held > 2 * size + _SPARE:
+                self._connection.execute("CREATE TEMP TABLE used (key BLOB PRIMARY KEY)")
+                rows = ((_key_of(embedder.fingerprint, text),) for text in texts())
+                self._connection.executemany("INSERT OR IGNORE INTO used VALUES (?)", rows)
+                self._connection.execute("DELETE FROM vectors WHERE key NOT IN (SELECT key FROM used)")
+            self._connection.commit()
+
+        self._guarded(sweep)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _vectors_of(self, keys: Sequence[bytes], dimension: int) -> dict[bytes, np.ndarray]:
+        found: dict[bytes, np.ndarray] = {}
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            part = list(dict.fromkeys(keys[start : start + _KEYS_PER_QUERY]))
+            marks = ",".join("?" * len(part))
+            try:
+                rows = self._connection.execute(f"SELECT * FROM vectors WHERE key IN ({marks})", part).fetchall()
+            except sqlite3.DatabaseError:
+                self._begin_anew()
+                return found
+            for key, vector, checksum in rows:
+                if checksum == _checksum(key, vector) and len(vector) == 4 * dimension:
+                    found[key] = np.frombuffer(vector, dtype=np.float32)
+        return found
+
+    def _store(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        sealed = [(key, vector, _checksum(key, vector)) for key, vector in rows]
+
+        def write() -> None:
+            self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", sealed)
+            self._connection.commit()
+
+        self._guarded(write)
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except sqlite3.DatabaseError:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        if hasattr(self, "_connection"):
+            self._connection.close()
+        for path in self._path.parent.glob(f"{self._path.name}*"):
+            path.unlink(missing_ok=True)
+        self._connection = self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path)
+        try:
+            connection.executescript(_SCHEMA)
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        return connection
+
+
+def _key_of(fingerprint: str, text: str) -> bytes:
+    return hashlib.sha256(f"{fingerprint}\0{text}".encode(errors="replace")).digest()
+
+
+def _checksum(key: bytes, vector: bytes) -> int:
+    return zlib.crc32(vector, zlib.crc32(key))

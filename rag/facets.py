@@ -1,0 +1,90 @@
+"""By what passages may be filtered, and which rows each filter leaves: looked up, never scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class PassageFilter:
+    """Which passages may be found; None leaves a side open. Applied before the search, never after.
+
+    source_ids admits a passage that is also in one of those sources.
+    """
+
+    language: str | None = None
+    departments: frozenset[str] | None = None
+    source_ids: frozenset[str] | None = None
+
+    def wanted(self) -> dict[str, frozenset[str]]:
+        """Facet name -> values of which a passage needs at least one."""
+        language = None if self.language is None else frozenset([self.language])
+        sides = {"language": language, "department": self.departments, "source": self.source_ids}
+        return {name: values for name, values in sides.items() if values is not None}
+
+
+@dataclass(frozen=True)
+class Facet:
+    """For each value, in order, the rows that have it: rows[starts[i]:starts[i + 1]], ascending."""
+
+    values: np.ndarray  # (v,) str, sorted
+    starts: np.ndarray  # (v + 1,) int64
+    rows: np.ndarray  # (pairs,) int32
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[int, str]]) -> Facet:
+        """From (row, value) pairs."""
+        pairs = list(pairs)
+        values, codes = np.unique(np.array([value for _, value in pairs], dtype=np.str_), return_inverse=True)
+        rows = np.array([row for row, _ in pairs], dtype=np.int32)
+        order = np.lexsort((rows, codes))
+        starts = np.searchsorted(codes[order], np.arange(len(values) + 1))
+        return cls(values, starts.astype(np.int64), rows[order])
+
+    def rows_of(self, value: str) -> np.ndarray:
+        """(m,) int32: the rows that have a value; none for a value never met."""
+        place = int(np.searchsorted(self.values, value))
+        if place == len(self.values) or self.values[place] != value:
+            return self.rows[:0]
+        return self.rows[self.starts[place] : self.starts[place + 1]]
+
+
+@dataclass(frozen=True)
+class Facets:
+    """Every facet of a generation. size: rows in all."""
+
+    size: int
+    by_name: dict[str, Facet]
+
+    def mask(self, only: PassageFilter) -> np.ndarray:
+        """(size,) bool: the rows a filter admits."""
+        admitted = np.ones(self.size, dtype=bool)
+        for name, values in only.wanted().items():
+            having = np.zeros(self.size, dtype=bool)
+            for value in values:
+                having[self.by_name[name].rows_of(value)] = True
+            admitted &= having
+        return admitted
+
+    def save(self, path: Path) -> None:
+        """One .npz, no pickle."""
+        arrays = {
+            f"{name}.{part}": getattr(facet, part)
+            for name, facet in self.by_name.items()
+            for part in ("values", "starts", "rows")
+        }
+        np.savez(path, size=np.int64(self.size), **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Facets:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = dict.fromkeys(name.split(".")[0] for name in arrays.files if "." in name)
+            parts = {
+                name: Facet(arrays[f"{name}.values"], arrays[f"{name}.starts"], arrays[f"{name}.rows"])
+                for name in names
+            }
+            return cls(int(arrays["size"]), parts)

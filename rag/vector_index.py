@@ -1,0 +1,166 @@
+"""The vectors of a generation in FAISS: searched exactly up to some 200,000, beyond that by IVF with refinement."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+EXACT_UP_TO = 200_000  # rows; an exact search of so many takes about 15 ms on one thread at 256 dimensions
+VECTORS, LISTS = "vectors.faiss", "lists.faiss"
+LISTS_PER_ROOT = 4  # inverted lists per square root of the rows
+TRAINED_ON = 40  # rows per list that the lists' centres are learnt from
+PROBED_SHARE = 0.04  # of the lists a query looks into, at least PROBED_LEAST
+PROBED_LEAST = 32
+REFINED = 8  # candidates per result, scored again with the exact vectors
+RETRAIN_GROWTH = 2.0  # the lists are learnt anew once there are so many times more or fewer rows than they were for
+_FEW = 0.05  # share of the rows below which a filtered search computes their scores directly
+
+
+@dataclass(frozen=True)
+class VectorIndex:
+    """flat: every vector as it is, (n, dimension) float32 of unit length; lists: IVF with 8-bit codes, or None."""
+
+    flat: Any
+    lists: Any = None
+
+    @classmethod
+    def build(
+        cls, vectors: np.ndarray, exact_up_to: int = EXACT_UP_TO, trained: VectorIndex | None = None
+    ) -> VectorIndex:
+        """vectors: (n, dimension) float32 of unit length. trained: an older index whose lists may be used again."""
+        faiss = _faiss()
+        flat = faiss.IndexFlatIP(vectors.shape[1])
+        flat.add(vectors)
+        if len(vectors) <= exact_up_to:
+            return cls(flat)
+        with _threads_of(faiss, os.cpu_count() or 1):
+            lists = _lists_like(faiss, trained, len(vectors)) or _learnt_lists(faiss, vectors)
+            lists.add(vectors)
+        return cls(flat, lists)
+
+    def updated(self, kept: np.ndarray, vectors: np.ndarray, exact_up_to: int = EXACT_UP_TO) -> VectorIndex:
+        """The index over the kept rows (ascending) followed by new vectors."""
+        return VectorIndex.build(np.concatenate([self.vectors[kept], vectors]), exact_up_to, self)
+
+    def save(self, folder: Path) -> None:
+        for name, index in ((VECTORS, self.flat), (LISTS, self.lists)):
+            if index is not None:
+                _faiss().write_index(index, str(folder / name))
+
+    @classmethod
+    def load(cls, folder: Path) -> VectorIndex:
+        """The saved index. The exact vectors stay on the disk, shared by all processes that read them."""
+        faiss = _faiss()
+        flat = faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
+        lists = faiss.read_index(str(folder / LISTS)) if (folder / LISTS).is_file() else None
+        return cls(flat, lists)
+
+    def __len__(self) -> int:
+        return int(self.flat.ntotal)
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """(n, dimension) float32: a view of the index's own memory."""
+        size = self.flat.ntotal * self.flat.d
+        if not size:
+            return np.zeros((0, self.flat.d), dtype=np.float32)
+        view: np.ndarray = _faiss().rev_swig_ptr(self.flat.get_xb(), size).reshape(-1, self.flat.d)
+        return view
+
+    @property
+    def search_kind(self) -> str:
+        """How it is searched, for people."""
+        if self.lists is None:
+            return "exact"
+        return f"IVF{self.lists.nlist} SQ8, {self._probed()} lists probed, refined exactly"
+
+    def nearest(self, query: np.ndarray, k: int, admitted: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, cosines) of the k vectors nearest to one (dimension,) query, best first, on one thread.
+
+        admitted: (n,) bool; only those rows are looked at. Fewer come back where there are fewer.
+        """
+        if admitted is not None:
+            count = int(np.count_nonzero(admitted))
+            if count <= max(k, _FEW * len(self)):
+                return self._among(np.flatnonzero(admitted), query, k)
+        rows, cosines = self._search(query[None, :], k, admitted, threads=1)
+        found = rows[0] >= 0  # FAISS pads with -1 when it holds fewer than k rows
+        return rows[0][found], cosines[0][found]
+
+    def nearest_many(
+        self, queries: np.ndarray, k: int, admitted: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(queries, k) rows and cosines, on all threads; row -1 where there are fewer than k."""
+        return self._search(queries, k, admitted, threads=os.cpu_count() or 1)
+
+    def cosines(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """(rows,) float32: the cosine of a query and each of some rows."""
+        return np.asarray(self.vectors[rows] @ query)
+
+    def _among(self, rows: np.ndarray, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        cosines = self.cosines(query, rows)
+        best = np.argsort(-cosines, kind="stable")[:k]
+        return rows[best], cosines[best]
+
+    def _search(
+        self, queries: np.ndarray, k: int, admitted: np.ndarray | None, threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        faiss = _faiss()
+        bits = None if admitted is None else np.packbits(admitted, bitorder="little")
+        chosen = None if bits is None else faiss.IDSelectorBitmap(bits)
+        with _threads_of(faiss, threads):
+            if self.lists is None:
+                options = None if chosen is None else faiss.SearchParameters(sel=chosen)
+                cosines, rows = self.flat.search(queries, k, params=options)
+            else:
+                inner = faiss.SearchParametersIVF(nprobe=self._probed(), sel=chosen)
+                options = faiss.IndexRefineSearchParameters(k_factor=float(REFINED), base_index_params=inner)
+                cosines, rows = faiss.IndexRefine(self.lists, self.flat).search(queries, k, params=options)
+        return rows, cosines
+
+    def _probed(self) -> int:
+        return min(self.lists.nlist, max(PROBED_LEAST, round(PROBED_SHARE * self.lists.nlist)))
+
+
+def _learnt_lists(faiss: Any, vectors: np.ndarray) -> Any:
+    count = max(1, round(LISTS_PER_ROOT * math.sqrt(len(vectors))))
+    sample = np.random.default_rng(0).permutation(len(vectors))[: TRAINED_ON * count]
+    lists = faiss.index_factory(vectors.shape[1], f"IVF{count},SQ8", faiss.METRIC_INNER_PRODUCT)
+    lists.train(np.ascontiguousarray(vectors[np.sort(sample)]))
+    return lists
+
+
+def _lists_like(faiss: Any, trained: VectorIndex | None, size: int) -> Any:
+    """Empty lists with the centres of older ones, where those still fit; else None."""
+    if trained is None or trained.lists is None:
+        return None
+    learnt_for = (trained.lists.nlist / LISTS_PER_ROOT) ** 2
+    if not learnt_for / RETRAIN_GROWTH <= size <= learnt_for * RETRAIN_GROWTH:
+        return None
+    lists = faiss.clone_index(trained.lists)
+    lists.reset()
+    return lists
+
+
+class _threads_of:
+    """FAISS on so many threads inside, one again after: a second thread makes a single query 5-12 times slower."""
+
+    def __init__(self, faiss: Any, threads: int) -> None:
+        self._faiss, self._threads = faiss, threads
+
+    def __enter__(self) -> None:
+        self._faiss.omp_set_num_threads(self._threads)
+
+    def __exit__(self, *_: object) -> None:
+        self._faiss.omp_set_num_threads(1)
+
+
+def _faiss() -> Any:
+    import faiss
+
+    return faiss

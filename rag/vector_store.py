@@ -1,0 +1,273 @@
+"""The index as a LangChain `VectorStore`. Kept apart: its import takes longer than answering a question."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import VectorStore
+from langchain_core.vectorstores.utils import maximal_marginal_relevance
+
+from knowledge.errors import IndexDamaged, IndexMissing, InvalidUsage
+from rag.embedder import Embedder
+from rag.facets import PassageFilter
+from rag.generation_writer import Change, write_generation
+from rag.generations import new_generation_name
+from rag.langchain_plugs import EmbedderAdapter, passage_as_document
+from rag.lexical import words_fingerprint
+from rag.manifest import FORMAT_VERSION, Manifest
+from rag.passage_index import ROUTING, PassageIndex, ServingIndex
+from rag.passage_store import ADDED, StoredDocument
+from rag.passages import Passage
+from rag.writer_lock import writing
+
+_BATCH = 1024  # texts embedded at once; bounds the memory
+_WAIT_SECONDS = 60.0  # for another writer of the same folder
+_CHINESE = re.compile("[\u3400-\u9fff]")
+_PROBE = "导诊 triage"  # the text whose vector tells LangChain embeddings apart
+
+
+@dataclass(frozen=True)
+class EmbeddingsEmbedder:
+    """LangChain `Embeddings` where daozhen expects its `Embedder`."""
+
+    embeddings: Embeddings
+    name: str
+    dimension: int
+    fingerprint: str = field(default="")
+
+    @classmethod
+    def of(cls, embeddings: Embeddings) -> EmbeddingsEmbedder:
+        """Embeds one text, to learn the dimension and to tell this model from others."""
+        vector = np.asarray(embeddings.embed_query(_PROBE), dtype=np.float32)
+        name = type(embeddings).__name__
+        digest = hashlib.sha256(name.encode() + vector.round(4).tobytes()).hexdigest()[:16]
+        return cls(embeddings, name, len(vector), digest)
+
+    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
+        return _unit(self.embeddings.embed_documents(list(texts)), self.dimension)
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return _unit([self.embeddings.embed_query(text) for text in texts], self.dimension)
+
+
+class PassageVectorStore(VectorStore):
+    """Texts in a folder of immutable generations: every add and delete is one new generation, or nothing at all.
+
+    A score is the cosine of question and text, in [-1, 1], higher is nearer. A filter is a `PassageFilter`, or a
+    dict of its values (`language`, `departments`, `source_ids`), applied before the search. In the folder of a
+    daozhen index the store finds what was ingested too, and adds and deletes only its own texts, which a rebuild
+    keeps. Metadata must be JSON. Raises IndexDamaged where the folder was written with another embedder.
+    """
+
+    def __init__(self, index_dir: Path | str, embedding: Embeddings | Embedder) -> None:
+        self.index_dir = Path(index_dir)
+        self._embedder: Embedder = EmbeddingsEmbedder.of(embedding) if isinstance(embedding, Embeddings) else embedding
+        self._serving: ServingIndex | None = None
+
+    @property
+    def embeddings(self) -> Embeddings:
+        if isinstance(self._embedder, EmbeddingsEmbedder):
+            return self._embedder.embeddings
+        return EmbedderAdapter(self._embedder)
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: list[str],
+        embedding: Embeddings,
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: list[str] | None = None,
+        index_dir: Path | str | None = None,
+        **_: Any,
+    ) -> PassageVectorStore:
+        """A store of texts. index_dir: where it is kept; a temporary folder without one."""
+        store = cls(index_dir or tempfile.mkdtemp(prefix="daozhen-store-"), embedding)
+        store.add_texts(texts, metadatas, ids=ids)
+        return store
+
+    def add_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+        **_: Any,
+    ) -> list[str]:
+        """Adds texts, replacing those whose ids are there; gives their ids."""
+        texts = list(texts)
+        names = [name or uuid.uuid4().hex for name in (ids or [None] * len(texts))]
+        rows = metadatas or [{} for _ in texts]
+        if not len(texts) == len(names) == len(rows):
+            raise InvalidUsage(f"{len(texts)} texts, {len(names)} ids, {len(rows)} metadatas; give one of each")
+        last = {name: _added(name, text, row) for name, text, row in zip(names, texts, rows, strict=True)}
+        self._write(set(last), list(last.values()))
+        return names
+
+    def delete(self, ids: list[str] | None = None, **_: Any) -> bool:
+        """Deletes texts of this store by id, all of them without ids; ids that are not there are no fault."""
+        index = self._index()
+        if index is not None:
+            own = {document.source_id for _, document in index.passages.documents(ADDED)}
+            if gone := own if ids is None else own.intersection(ids):
+                self._write(gone, [])
+        return True
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        index = self._index()
+        return [] if index is None else self._documents(index, index.passages.rows_of_ids(ids).values())
+
+    def similarity_search(self, query: str, k: int = 4, filter: Any = None, **_: Any) -> list[Document]:
+        return [document for document, _ in self.similarity_search_with_score(query, k, filter)]
+
+    def similarity_search_with_score(
+        self, query: str, k: int = 4, filter: Any = None, **_: Any
+    ) -> list[tuple[Document, float]]:
+        """(document, cosine) of the k nearest texts, best first."""
+        return self._nearest(self._embedder.encode_queries([query])[0], k, filter)
+
+    def similarity_search_by_vector(
+        self, embedding: list[float], k: int = 4, filter: Any = None, **_: Any
+    ) -> list[Document]:
+        vector = _unit([embedding], self._embedder.dimension)[0]
+        return [document for document, _ in self._nearest(vector, k, filter)]
+
+    def max_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, filter: Any = None, **_: Any
+    ) -> list[Document]:
+        index = self._index()
+        if index is None:
+            return []
+        vector = self._embedder.encode_queries([query])[0]
+        rows = [row for row, _ in index.nearest(vector, fetch_k, _filter_of(filter))]
+        chosen = maximal_marginal_relevance(vector, list(index.vectors.vectors[rows]), lambda_mult, k)
+        return self._documents(index, (rows[place] for place in chosen))
+
+    def _select_relevance_score_fn(self) -> Any:
+        return lambda cosine: max(0.0, cosine)
+
+    def _nearest(self, vector: np.ndarray, k: int, only: Any) -> list[tuple[Document, float]]:
+        index = self._index()
+        if index is None:
+            return []
+        found = index.nearest(vector, k, _filter_of(only))
+        documents = self._documents(index, (row for row, _ in found))
+        return list(zip(documents, (cosine for _, cosine in found), strict=True))
+
+    def _index(self) -> PassageIndex | None:
+        """The generation that serves; None before anything was written."""
+        if self._serving is None:
+            try:
+                self._serving = ServingIndex(self.index_dir, self._embedder.fingerprint)
+            except IndexMissing:
+                return None
+            _checked_embedder(self._serving.current(), self._embedder)
+        return self._serving.current()
+
+    def _documents(self, index: PassageIndex, rows: Iterable[int]) -> list[Document]:
+        return [
+            _as_document(stored.passage, index.passages.document_head(stored.document))
+            for stored in index.passages.stored_at(rows)
+        ]
+
+    def _write(self, gone: set[str], arriving: Sequence[tuple[StoredDocument, list[Passage]]]) -> None:
+        with writing(self.index_dir, _WAIT_SECONDS):
+            base = self._index()
+            known = base.passages.documents(ADDED) if base is not None else ()
+            change = Change(
+                base=base,
+                gone=[number for number, document in known if document.source_id in gone],
+                arriving=arriving,
+                embed=self._embedded,
+                keep_once=list,
+                likeness_keys=lambda passage: (),  # every text has its own id, so all are kept
+                extra_files=lambda folder: _copy_routing(base, folder),
+            )
+            write_generation(self.index_dir, _manifest(base, self._embedder), change)
+
+    def _embedded(self, texts: Sequence[str]) -> np.ndarray:
+        vectors = np.zeros((len(texts), self._embedder.dimension), dtype=np.float32)
+        for start in range(0, len(texts), _BATCH):
+            vectors[start : start + _BATCH] = self._embedder.encode_passages(texts[start : start + _BATCH])
+        return vectors
+
+
+def _manifest(base: PassageIndex | None, embedder: Embedder) -> Manifest:
+    if base is not None:
+        return replace(base.manifest, generation=new_generation_name(), files={}, sources={})
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        generation=new_generation_name(),
+        embedder=embedder.name,
+        embedder_fingerprint=embedder.fingerprint,
+        dimension=embedder.dimension,
+        knowledge_fingerprint="",
+        reading_fingerprint="",
+        words_fingerprint=words_fingerprint(),
+        source_dirs=(),
+    )
+
+
+def _copy_routing(base: PassageIndex | None, folder: Path) -> None:
+    if base is not None and (base.folder / ROUTING).is_dir():
+        shutil.copytree(base.folder / ROUTING, folder / ROUTING)
+
+
+def _added(name: str, text: str, metadata: dict[str, Any]) -> tuple[StoredDocument, list[Passage]]:
+    try:
+        json.dumps(metadata)
+    except (TypeError, ValueError) as fault:
+        raise InvalidUsage(f"{name}: its metadata is no JSON ({fault}); give text, numbers, lists and dicts") from None
+    language = "zh" if _CHINESE.search(text) else "en"
+    passage = Passage(name, name, "", "", None, 0, text, language, "document")
+    body = {"metadata": metadata, "quarantined": []}
+    sections = ({"text": text, "heading": "", "page": None},)
+    digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()
+    return StoredDocument(name, ADDED, digest, body, sections), [passage]
+
+
+def _as_document(passage: Passage, document: StoredDocument) -> Document:
+    if document.origin != ADDED:
+        return passage_as_document(passage)
+    return Document(id=passage.passage_id, page_content=passage.text, metadata=dict(document.body["metadata"]))
+
+
+def _filter_of(values: Any) -> PassageFilter:
+    if values is None or isinstance(values, PassageFilter):
+        return values or PassageFilter()
+    try:
+        sets = {name: value if isinstance(value, str) else frozenset(value) for name, value in dict(values).items()}
+        only = PassageFilter(**sets)  # type: ignore[arg-type]
+    except TypeError:
+        raise InvalidUsage(f"{values!r}: no filter; its keys are language, departments, source_ids") from None
+    if isinstance(only.departments, str) or isinstance(only.source_ids, str):
+        raise InvalidUsage(f"{values!r}: departments and source_ids need lists")
+    return only
+
+
+def _checked_embedder(index: PassageIndex, embedder: Embedder) -> None:
+    made = index.manifest
+    if made.embedder_fingerprint != embedder.fingerprint:
+        raise IndexDamaged(
+            f"{index.folder}: written with embedder {made.embedder} ({made.dimension} dimensions), "
+            f"asked with {embedder.name} ({embedder.dimension}); use the same, or another folder"
+        )
+
+
+def _unit(rows: Sequence[Sequence[float]], dimension: int) -> np.ndarray:
+    """(n, dimension) float32 of unit length; zeros stay zeros."""
+    vectors = np.asarray(rows, dtype=np.float32).reshape(len(rows), dimension)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths == 0, 1, lengths))
