@@ -79,7 +79,7 @@ class Episode:
     """What was said of one patient. Nothing in it is read for another.
 
     who: `self`, or a key of rag.patient.RELATIONS. is_named: whether the words say so, or it is only assumed.
-    urgency: the highest level reached so far; it never falls. asked: ids of the questions put.
+    urgency: the highest level reached so far; it never falls. flags: ids of the red flags raised so far. asked: ids of the questions put.
     topic: source id of the guide last spoken of; a question without a subject ("is it contagious?") is about that.
     """
 
@@ -89,6 +89,7 @@ class Episode:
     is_named: bool = False
     turns: Annotated[tuple[Turn, ...], Field(max_length=400)] = ()
     urgency: _Level = UrgencyLevel.HOME
+    flags: Annotated[tuple[_Short, ...], Field(max_length=600)] = ()
     asked: Annotated[tuple[_Short, ...], Field(max_length=100)] = ()
     topic: _Short = ""
 

@@ -10,6 +10,7 @@ from knowledge.hotlines import load_hotlines
 from knowledge.records import Language
 from knowledge.red_flags import RedFlag
 from knowledge.replies import Abstention, AnswerSentence, Citation, CitedAnswer, RankedDepartment
+from knowledge.urgency import UrgencyLevel
 from rag.passages import Passage, RetrievedPassage
 from rag.retriever import HybridSearch, PassageFilter
 from rag.writers import DraftSentence, Evidence, Writer
@@ -49,6 +50,13 @@ def red_flag_advice(flags: Sequence[RedFlag], language: Language, locale: str) -
         citations.append(Citation(str(number), title, _FLAG_SECTION[language], None, source_id, language, text))
         sentences.append(AnswerSentence(text, str(number)))
     return CitedAnswer(tuple(sentences), tuple(citations))
+
+
+def level_advice(level: UrgencyLevel, language: Language) -> CitedAnswer:
+    """The level's own instruction, for an emergency that an answer to a closed question told."""
+    text, title = level.instruction(language), level.title(language)
+    citation = Citation("1", title, _FLAG_SECTION[language], None, "urgency", language, text)
+    return CitedAnswer((AnswerSentence(text, "1"),), (citation,))
 
 
 def joined(first: CitedAnswer, second: CitedAnswer | Abstention) -> CitedAnswer:

@@ -83,8 +83,20 @@ class RedFlagMatcher:
         ordered = sorted((found for found in raised if found), key=lambda found: -found.flag.level)
         return Findings(findings.text, findings.mentions, findings.vitals, findings.patient, tuple(ordered))
 
+    def affirmed_in(self, plain: str) -> set[str]:
+        """The ids of the signs a normalised text affirms, flags' own signs included."""
+        return {mention.sign_id for mention in self._lexicon.find(plain) if mention.status is Status.AFFIRMED}
+
+    def holds(self, flag: RedFlag, term: Term, findings: Findings) -> bool:
+        """Whether one term of a flag holds."""
+        return _HOLDS[term.kind](flag, term, findings) is not None
+
+    def is_cancelled(self, flag: RedFlag, findings: Findings) -> bool:
+        """Whether something the patient said rules the flag out."""
+        return any(self._words_for(flag, combination, findings) is not None for combination in flag.unless)
+
     def _raise(self, flag: RedFlag, findings: Findings) -> RaisedFlag | None:
-        if any(self._words_for(flag, combination, findings) is not None for combination in flag.unless):
+        if self.is_cancelled(flag, findings):
             return None
         for combination in flag.when:
             words = self._words_for(flag, combination, findings)
