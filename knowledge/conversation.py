@@ -16,10 +16,13 @@ MAX_QUESTION_CHARS = 4000
 MAX_JSON_CHARS = 400_000
 NOT_SURE = {"zh": "不知道", "en": "Not sure"}
 SELF = "self"
+SAME_COMPLAINT = "intake_same_complaint"
 
 MessageKind = Literal[
     "medical",
     "suicidal",
+    "question",  # about what was told before; no evidence of its own for a department
+    "reassurance",
     "greeting",
     "thanks",
     "who_are_you",
@@ -51,6 +54,11 @@ class FollowUp:
     question: _Short
     options: Annotated[tuple[_Short, ...], Field(max_length=8)]
     why: _Short
+
+    @property
+    def is_about_trouble(self) -> bool:
+        """Whether its answer tells the complaint itself: the same trouble as the former patient's."""
+        return self.question_id.startswith(SAME_COMPLAINT)
 
 
 @dataclass(frozen=True)
@@ -98,15 +106,16 @@ class Episode:
         return "\n".join(turn.said for turn in self.turns if turn.said)
 
     def complaint(self) -> str:
-        """What the patient told in words of their own, answers to closed questions and small talk left out."""
-        return "\n".join(turn.text for turn in self.turns if turn.answers is None and turn.kind in MEDICAL_KINDS)
+        """What the patient told in words of their own; answers, questions about it and small talk are left out."""
+        told = (turn for turn in self.turns if turn.kind in ("medical", "suicidal"))
+        return "\n".join(turn.said for turn in told if turn.answers is None or turn.answers.is_about_trouble)
 
     def was_told(self) -> bool:
         """Whether anything was said about an illness."""
         return any(turn.kind in MEDICAL_KINDS for turn in self.turns)
 
 
-MEDICAL_KINDS: frozenset[MessageKind] = frozenset({"medical", "suicidal"})
+MEDICAL_KINDS: frozenset[MessageKind] = frozenset({"medical", "suicidal", "question"})
 
 
 @dataclass(frozen=True)

@@ -73,16 +73,15 @@ class Assistant:
         yield triage
         answer = self._answer(conversation, triage, spoken)
         yield answer
-        conversation = self._after(conversation, triage, answer)
-        near = self.dialogue.near(conversation, findings)
-        question = self.dialogue.ask(
-            conversation, findings, triage, near, self._would_be(scores, conversation, spoken), spoken
-        )
+        conversation = self._after(conversation, findings, triage, answer)
+        would_be = self._would_be(scores, conversation, spoken)
+        question = self.dialogue.ask(conversation, findings, triage, would_be, spoken)
         if question is not None:
             yield question
             conversation = _with_question(conversation, question)
             yield AssistantReply(spoken, triage, answer, question, conversation, message)
             return
+        near = self.dialogue.near(conversation, findings, asked_too=True)
         minor = minor_complaint(findings, self.context.self_care)
         card = triage_card(conversation, triage, answer, near, minor, spoken)
         note = self._note(conversation, triage, findings, spoken)
@@ -130,12 +129,16 @@ class Assistant:
         ]
 
     def _after(
-        self, conversation: Conversation, triage: TriageDecision, answer: CitedAnswer | Abstention
+        self,
+        conversation: Conversation,
+        findings: Findings,
+        triage: TriageDecision,
+        answer: CitedAnswer | Abstention,
     ) -> Conversation:
         """The conversation with the level and the flags reached, and what it is about."""
         episode = conversation.episode
         flags = tuple(dict.fromkeys((*episode.flags, *(flag.id for flag in triage.red_flags))))
-        topic = self.dialogue.topic_of(answer, episode.topic)
+        topic = self.dialogue.topic_of(conversation, findings, answer)
         return conversation.with_episode(replace(episode, urgency=triage.urgency, flags=flags, topic=topic))
 
     def _note(
@@ -151,13 +154,14 @@ class Assistant:
             triage = self._triage(findings, self._scores(conversation), conversation, language)
         else:
             triage = nothing_told(conversation.urgency, language)
-        return AssistantReply(language, triage, message, conversation.pending, conversation, message)
+        waiting = self.dialogue.still_waiting(conversation, language)
+        return AssistantReply(language, triage, message, waiting, replace(conversation, pending=waiting), message)
 
 
 def _with_question(conversation: Conversation, question: FollowUp) -> Conversation:
     episode = conversation.episode
-    asked = conversation.with_episode(replace(episode, asked=(*episode.asked, question.question_id)))
-    return replace(asked, pending=question)
+    asked = tuple(dict.fromkeys((*episode.asked, question.question_id)))
+    return replace(conversation.with_episode(replace(episode, asked=asked)), pending=question)
 
 
 def load_assistant(settings: Settings | None = None, writer: Writer | None = None) -> Assistant:

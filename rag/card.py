@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from knowledge.conversation import SELF, Conversation
+from knowledge.guidelines import SECTIONS
 from knowledge.records import Language
 from knowledge.replies import Abstention, CitedAnswer, HandOffNote, Intake, MessageReply, TriageCard, TriageDecision
 from knowledge.self_care import SelfCare
@@ -15,8 +16,7 @@ from rag.red_flag_matcher import Findings
 from rag.statements import QuestionBank, is_denial
 from rag.who_is_ill import name_of
 
-MAX_ALTERNATIVES, MAX_WATCHED = 2, 4
-SECTION_DANGER = ("危险信号", "Danger signs")
+MAX_ALTERNATIVES, MAX_WATCHED, MIN_WATCHED_WEIGHT = 2, 4, 0.2
 _TEXT = {
     UrgencyLevel.I: (
         ("立即，一分钟也不要等", "at once, without waiting a minute"),
@@ -66,7 +66,7 @@ def triage_card(
         deciding=first.why,
         reasons=tuple(reason.text for reason in triage.reasons),
         bring=first.department.bring.in_language(language),
-        watch_for=_watch_for(answer, near, language),
+        watch_for=_watch_for(conversation.episode.topic, answer, near, language),
         come_back=come_back,
         sources=tuple(
             dict.fromkeys(f"{citation.title} · {citation.section}" for citation in answer.citations)
@@ -109,12 +109,14 @@ def hand_off_note(
 
 
 def _watch_for(
+    topic: str,
     answer: CitedAnswer | Abstention | MessageReply, near: Sequence[WeighedSign], language: Language
 ) -> tuple[str, ...]:
-    """The danger signs that one fact keeps away, then the danger lines the answer cites."""
-    signs = [entry.sign.option.in_language(language) for entry in near[:MAX_WATCHED]]
+    """The danger signs that one fact keeps away, then the danger lines that the complaint's own guide is cited with."""
+    weighty = [entry for entry in near if entry.weight >= MIN_WATCHED_WEIGHT]
+    signs = [entry.sign.option.in_language(language) for entry in weighty[:MAX_WATCHED]]
     cited = (
-        [citation.quote for citation in answer.citations if citation.section in SECTION_DANGER]
+        [citation.quote for citation in answer.citations if citation.source_id == topic and citation.section in SECTIONS["danger"]]
         if isinstance(answer, CitedAnswer)
         else []
     )
@@ -123,7 +125,8 @@ def _watch_for(
 
 def _present(findings: Findings) -> tuple[str, ...]:
     """The patient's words for what is there."""
-    return _words([mention for mention in findings.mentions if mention.status is Status.AFFIRMED])
+    words = _words([mention for mention in findings.mentions if mention.status is Status.AFFIRMED])
+    return tuple(word for word in words if len(word) > 1)  # 痛 and 疼 alone say no more than what they stand in
 
 
 def _denied(conversation: Conversation, findings: Findings, bank: QuestionBank, language: Language) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from knowledge.conversation import MAX_QUESTION_CHARS, MEDICAL_KINDS, SELF, Conversation, FollowUp, Turn
+from knowledge.conversation import MAX_QUESTION_CHARS, MEDICAL_KINDS, Conversation, Episode, FollowUp
 from knowledge.departments import Department
 from knowledge.errors import InvalidQuestion
 from knowledge.guidelines import SECTIONS
@@ -29,7 +31,9 @@ _ASKS = re.compile(
     r"[?？]|吗|呢|么|怎么|多久|什么|哪些|能不能|要不要|会不会|可不可以|需不需要|为什么|"
     r"^\s*(?:is|are|can|could|should|do|does|will|would|how|what|why|when|which|where|may)\b"
 )
-_STATED_BY_SIGN = frozenset({"diet_question", "follow_up_word"})
+_ABOUT_CARE = frozenset({"diet_question", "follow_up_word", "took_in", "any_medicine", "vaccine_question"})
+CHILD_AGE = 14
+MIN_NAME = 4  # letters of an English name that may stand for a guide
 
 
 @dataclass(frozen=True)
@@ -41,20 +45,22 @@ class Dialogue:
     sorter: MessageSorter
     intake: IntakeReader
     index: PassageIndex
-    _guides: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict, compare=False)
+    _dangers: dict[str, frozenset[str]] = field(default_factory=dict, compare=False)
 
     def heard(self, conversation: Conversation, text: str, language: Language | None) -> Conversation:
         """The conversation with the message added: to whose episode, as an answer or not, of which kind."""
         turn = answered(text, conversation.pending, self.bank, self._words_for(conversation))
-        spoken = language or (conversation.language if turn.answers and conversation.language else language_of(text))
+        spoken = language or reply_language(text, conversation)
         if turn.answers is None:
             alone = self.matcher.read(text)
             kind = self.sorter.kind_of(alone)
-            turn = replace(turn, kind=kind)
             if kind in MEDICAL_KINDS:
                 conversation = turned_to(conversation, alone)
+            if kind == "medical" and conversation.episode.complaint() and self._has_no_subject(alone):
+                kind = "question"
+            turn = replace(turn, kind=kind)
         episode = conversation.episode
-        pending = None if turn.kind in MEDICAL_KINDS else conversation.pending
+        pending = None if turn.kind in ("medical", "suicidal") else conversation.pending
         return replace(
             conversation.with_episode(replace(episode, turns=(*episode.turns, turn))), language=spoken, pending=pending
         )
@@ -62,7 +68,7 @@ class Dialogue:
     def calm_reply(self, conversation: Conversation, language: Language, writer: str) -> MessageReply | None:
         """The words of their own that the last message's kind gets; None for a complaint."""
         kind = conversation.turns[-1].kind
-        if kind == "medical":
+        if kind in ("medical", "question"):
             return None
         messages = self.sorter.messages
         text = messages.of(kind).reply.in_language(language).replace("{writer}", writer)
@@ -86,39 +92,36 @@ class Dialogue:
         return effects
 
     def asked_about(self, conversation: Conversation, language: Language) -> str:
-        """What the guidance is searched for: the complaint; for a question without a subject, what was spoken of and the question."""
+        """What the guidance is searched for: the complaint; for a question without a subject, what it is about and its words."""
         episode = conversation.episode
-        last = episode.turns[-1]
-        if last.answers is not None or not _ASKS.search(last.text.strip().casefold()):
-            return episode.complaint()
-        told = [turn for turn in episode.turns if turn.answers is None and turn.kind in MEDICAL_KINDS]
-        subject = self._subject(conversation, language)
-        if not subject or self._has_subject(last.text):
-            return last.text if len(told) > 1 else episode.complaint()
-        return f"{subject}{last.text}" if language == "zh" else f"{subject}: {last.text}"
+        text = episode.turns[-1].text
+        former = [other for other in conversation.others if other.was_told()]
+        if episode.turns[-1].kind == "question":
+            subject = self._subject(episode, language)
+        elif former and len(episode.turns) == 1 and self._has_no_subject(self.matcher.read(text), must_ask=False):
+            subject = self._subject(former[-1], language)  # "what about the child?"
+        else:
+            return episode.complaint() or text
+        return f"{subject}{'，' if language == 'zh' else ': '}{text}" if subject else text
 
-    def _has_subject(self, text: str) -> bool:
-        """Whether a question names what it is about: a sign, or the title of a guide."""
-        found = self.matcher.read(text)
+    def _has_no_subject(self, alone: Findings, must_ask: bool = True) -> bool:
+        """Whether a message is a question that names neither a sign nor the subject of a guide: "is it contagious?"."""
+        if must_ask and not _ASKS.search(alone.text.strip()):
+            return False
+        return not self._complains(alone) and not self._guide_named(alone.text)
+
+    def _complains(self, findings: Findings) -> bool:
+        """Whether a sign stands in the words that is more than a time or a person."""
         neutral = self.sorter.messages.neutral.both()
-        named = any(
-            mention.sign_id not in _STATED_BY_SIGN and mention.words not in neutral and len(mention.words) > 1
-            for mention in found.mentions
+        return any(
+            mention.sign_id not in _ABOUT_CARE and mention.words not in neutral and self._is_felt(mention.sign_id)
+            for mention in findings.mentions
         )
-        return named or any(title in found.text for title in self._titles())
 
-    def _subject(self, conversation: Conversation, language: Language) -> str:
-        """What was spoken of before the last turn: the guide's title, else the complaint's first words; a former patient's for a new one."""
-        episode = conversation.episode
-        earlier = [*conversation.others[::-1]] if len(episode.turns) == 1 else []
-        for candidate in [episode, *earlier]:
-            title = self._title(candidate.topic, language)
-            if title:
-                return title
-            told = replace(candidate, turns=candidate.turns[:-1] if candidate is episode else candidate.turns).complaint()
-            if told:
-                return told.splitlines()[0][:60]
-        return ""
+    def _subject(self, episode: Episode, language: Language) -> str:
+        """What an episode is about: its guide's title, else the first words of the complaint."""
+        told = episode.complaint()
+        return self._title(episode.topic, language) or (told.splitlines()[0][:60] if told else "")
 
     def _title(self, source_id: str, language: Language) -> str:
         if not source_id:
@@ -128,53 +131,89 @@ class Dialogue:
         )
         return self.index.passages[rows[0]].title if len(rows) else ""
 
-    def _titles(self) -> frozenset[str]:
-        if ("titles", "") not in self._guides:
-            rows = self.index.rows_where(lambda passage: passage.kind == "guide")
-            self._guides["titles", ""] = frozenset(normalise(self.index.passages[row].title) for row in rows)
-        return self._guides["titles", ""]
+    def topic_of(self, conversation: Conversation, findings: Findings, answer: object) -> str:
+        """The source id of the guide the talk is about: named in the complaint, else quoted most; a question changes nothing."""
+        episode = conversation.episode
+        if episode.turns[-1].kind == "question":
+            return episode.topic
+        named = self._guide_named(normalise(episode.complaint())) or self._guide_about(findings)
+        if named or not isinstance(answer, CitedAnswer):
+            return named or episode.topic
+        quoted = Counter(found.source_id for found in answer.citations if found.source_id in self._guide_names.values())
+        return quoted.most_common(1)[0][0] if quoted else episode.topic
 
-    def topic_of(self, answer: object, before: str) -> str:
-        """The source id of the guide an answer quotes first; what was spoken of before where it quotes none."""
-        if not isinstance(answer, CitedAnswer):
-            return before
-        guides = {passage.source_id for passage in self.index.passages if passage.kind == "guide"}
-        return next((found.source_id for found in answer.citations if found.source_id in guides), before)
+    def _guide_named(self, plain: str) -> str:
+        """The source id of the guide whose title or other name, the longest, stands in a normalised text; "" for none."""
+        named = [name for name in self._guide_names if name in plain]
+        return self._guide_names[max(named, key=len)] if named else ""
 
-    def near(self, conversation: Conversation, findings: Findings) -> list[WeighedSign]:
-        """The danger signs that one fact keeps from raising a flag, weightiest first, none of them asked before."""
-        asked = [sign.id for question in conversation.asked for sign in self.bank.signs_of(question)]
+    def _guide_about(self, findings: Findings) -> str:
+        """The source id of the guide one of whose names holds the patient's word for a sign, the children's for a child."""
+        young = bool(findings.patient.likely_ages) and min(findings.patient.likely_ages) < CHILD_AGE
+        for mention in sorted(findings.affirmed.values(), key=lambda mention: mention.start - mention.end):
+            if not self._is_felt(mention.sign_id) or len(mention.words) < (MIN_NAME if mention.words.isascii() else 2):
+                continue
+            names = [name for name in self._guide_names if mention.words in name]
+            suited = [name for name in names if ("children" in self._guide_names[name]) == young] or names
+            if suited:
+                return self._guide_names[min(suited, key=len)]
+        return ""
+
+    @cached_property
+    def _guide_names(self) -> dict[str, str]:
+        """Normalised titles and other names of the guides -> source id."""
+        names: dict[str, str] = {}
+        for row in self.index.rows_where(lambda passage: passage.kind == "guide"):
+            passage = self.index.passages[row]
+            for name in (passage.title, *re.split(r"[,，、;；|/\n]", passage.search_terms)):
+                plain = normalise(name).strip()
+                if len(plain) >= (MIN_NAME if plain.isascii() else 2):
+                    names.setdefault(plain, passage.source_id)
+        return names
+
+    def near(self, conversation: Conversation, findings: Findings, asked_too: bool = False) -> list[WeighedSign]:
+        """The danger signs that one fact keeps from raising a flag, weightiest first; asked_too: also those asked before."""
+        asked = [sign.id for question in conversation.asked for sign in self.bank.signs_of(question)] * (not asked_too)
         missing = missing_facts(self.matcher, findings)
         in_guide = self._danger_signs_in(conversation.episode.topic)
         return weighed_signs(self.bank.intake.danger_signs, missing, findings, in_guide, asked)
 
     def _danger_signs_in(self, source_id: str) -> frozenset[str]:
         """Ids of the signs that the danger section of a guide names."""
-        if (source_id, "danger") not in self._guides:
+        if source_id not in self._dangers:
             rows = self.index.rows_where(
                 lambda passage: passage.source_id == source_id and passage.section in SECTIONS["danger"]
             )
             text = "\n".join(self.index.passages[row].text for row in rows)
-            self._guides[source_id, "danger"] = frozenset(self.matcher.affirmed_in(normalise(text)))
-        return self._guides[source_id, "danger"]
+            self._dangers[source_id] = frozenset(self.matcher.affirmed_in(normalise(text)))
+        return self._dangers[source_id]
 
     def ask(
         self,
         conversation: Conversation,
         findings: Findings,
         triage: TriageDecision,
-        near: Sequence[WeighedSign],
         would_be: Callable[[str], TriageDecision],
         language: Language,
     ) -> FollowUp | None:
         """The next closed question; for a patient named without any complaint, whether it is the former's trouble."""
         episode = conversation.episode
-        if conversation.others and len(episode.turns) == 1 and not findings.affirmed:
+        if episode.turns[-1].kind == "suicidal":
+            return None  # nobody in despair is questioned by a program; the card says where help is
+        if episode.turns[-1].kind == "question":
+            return self.still_waiting(conversation, language)  # nothing new is asked on a question
+        if conversation.others and len(episode.turns) == 1 and not self._complains(findings):
             former = max(place for place in range(len(conversation.episodes)) if place != conversation.current)
             question = self.bank.intake.same_complaint
             return put(question, language, f"{question.id}{BETWEEN}{former}")
-        missing = missing_facts(self.matcher, findings)
+        missing, near = missing_facts(self.matcher, findings), self.near(conversation, findings)
         return next_question(Situation(findings, triage, episode, missing, near, would_be), self.bank, language)
+
+    def still_waiting(self, conversation: Conversation, language: Language) -> FollowUp | None:
+        """The question put before, in the language now spoken."""
+        pending = conversation.pending
+        question = self.bank.by_id(pending.question_id) if pending else None
+        return put(question, language, pending.question_id) if pending and question else None
 
     def _words_for(self, conversation: Conversation) -> dict[str, str]:
         """What {sign} and {signs} stand for in the statements of the pending question's options."""
@@ -216,9 +255,10 @@ def language_of(text: str) -> Language:
 
 
 def reply_language(text: str, conversation: Conversation) -> Language:
-    """The language a message is replied to in: its own; a tapped option keeps the conversation's."""
+    """The language a message is replied to in: its own; a tapped option, or a message without letters, keeps the talk's."""
     tapped = conversation.pending is not None and text.strip() in conversation.pending.options
-    return conversation.language if conversation.language and tapped else language_of(text)
+    has_letters = any(character.isalpha() for character in text)
+    return conversation.language if conversation.language and (tapped or not has_letters) else language_of(text)
 
 
-__all__ = ["SELF", "Dialogue", "Turn", "checked", "language_of", "load_dialogue", "reply_language"]
+__all__ = ["Dialogue", "checked", "language_of", "load_dialogue", "reply_language"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from knowledge.conversation import NOT_SURE, Episode, FollowUp
+from knowledge.conversation import NOT_SURE, SELF, Episode, FollowUp
 from knowledge.departments import FollowUpQuestion
 from knowledge.records import Language
 from knowledge.replies import RankedDepartment, TriageDecision
@@ -27,6 +27,7 @@ MAX_HISTORY_TRIED = 2  # history questions whose answers are all tried out, a fe
 _PREGNANCY_SIGNS = frozenset({"pregnant", "in_pregnancy", "pregnancy_possible", "late_pregnancy"})
 _BELLY_SIGNS = frozenset({"abdominal_pain", "belly_pain_more", "gy_lower_pain", "right_lower_pain", "ob_bleeding"})
 _CHILDBEARING_AGE = (12, 52)
+_AGES_OF_WRITERS = (0.0, 0.0, 0.05, 0.7, 0.25)  # who writes of himself is hardly ever a small child
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def _levels_after(signs: Sequence[WeighedSign]) -> dict[UrgencyLevel, float]:
 
 def _about_history(situation: Situation, bank: QuestionBank, language: Language) -> Iterator[_Candidate]:
     """Age, pregnancy, time, temperature, pain: where some answer would change the level or the first department."""
+    patient = situation.findings.patient
     wanted = list(dict.fromkeys(_history_wanted(situation)))
     for question_id in [wish for wish in wanted if wish not in situation.episode.asked][:MAX_HISTORY_TRIED]:
         question = bank.by_id(question_id)
@@ -112,8 +114,9 @@ def _about_history(situation: Situation, bank: QuestionBank, language: Language)
             for option in question.options
             if option.says is not None
         ]
-        levels = _shares(outcome.urgency for outcome in outcomes)
-        firsts = _shares(outcome.departments[0].department.id for outcome in outcomes if outcome.departments)
+        weights = _AGES_OF_WRITERS if question.id == "intake_age" and patient.relation == SELF else None
+        levels = _shares((outcome.urgency for outcome in outcomes), weights)
+        firsts = _shares((outcome.departments[0].department.id for outcome in outcomes), weights)
         gain = LEVEL_WEIGHT * entropy(levels.values()) + entropy(firsts.values())
         yield _Candidate(gain, question_id, question)
 
@@ -187,10 +190,11 @@ def entropy(shares: Iterable[float]) -> float:
     return -sum(share * math.log(share) for share in shares if share > 0)
 
 
-def _shares(values: Iterable[object]) -> dict[object, float]:
-    """The share of each value among equally likely ones."""
-    counts: defaultdict[object, int] = defaultdict(int)
-    for value in values:
-        counts[value] += 1
-    total = sum(counts.values())
-    return {value: count / total for value, count in counts.items()}
+def _shares(values: Iterable[Hashable], weights: Sequence[float] | None = None) -> dict[Hashable, float]:
+    """The share of each value; equally likely where no weights are given."""
+    listed = list(values)
+    each = weights if weights and len(weights) == len(listed) else [1 / len(listed)] * len(listed)
+    shares: defaultdict[Hashable, float] = defaultdict(float)
+    for value, weight in zip(listed, each, strict=True):
+        shares[value] += weight
+    return dict(shares)

@@ -40,7 +40,7 @@ def missing_facts(matcher: RedFlagMatcher, findings: Findings) -> list[MissingFa
     """Every flag above the level reached of which exactly one term is missing while a sign of it is there."""
     reached = reached_level(findings)
     found = []
-    for flag in matcher.flags.values():
+    for flag in matcher.touched_by(findings):
         if flag.level <= reached or matcher.is_cancelled(flag, findings):
             continue
         for combination in flag.when:

@@ -13,7 +13,7 @@ from knowledge.red_flags import RedFlag
 from knowledge.replies import RankedDepartment, Reason, TriageDecision
 from knowledge.self_care import SelfCare
 from knowledge.urgency import UrgencyLevel
-from rag.mentions import Status
+from rag.minor_complaint import minor_complaint
 from rag.red_flag_matcher import Findings, RaisedFlag
 from rag.routing import DepartmentScore, admitted, patient_log_odds, why
 
@@ -22,19 +22,7 @@ MAX_REASONS = 3
 UNCLEAR_LOG_ODDS = 0.9  # below this nothing in the words speaks for any department
 GENERAL_ID = "general_practice"
 SOFTMAX_SCALE = 1.0
-SELF_CARE_MIN_AGE, SELF_CARE_MAX_AGE = 5, 70
 FLAG_LOG_ODDS = 4.0  # what a raised flag of level III or IV adds to the clinic it names first
-NOT_AT_HOME = (
-    "pregnant",
-    "postpartum",
-    "immunosuppressed",
-    "dialysis",
-    "anticoagulant",
-    "diabetic",
-    "heart_disease",
-    "post_operative",
-)
-
 _TEXT = {
     "unclear": {
         "zh": "还看不出是哪一科的问题，先由全科医生判断",
@@ -163,29 +151,6 @@ def softmax(log_odds: Mapping[str, float]) -> dict[str, float]:
     weights = {key: math.exp((value - highest) * SOFTMAX_SCALE) for key, value in log_odds.items()}
     total = sum(weights.values())
     return {key: weight / total for key, weight in weights.items()}
-
-
-def minor_complaint(findings: Findings, records: Sequence[SelfCare]) -> SelfCare | None:
-    """The minor complaint that is all a patient speaks of, if it may be watched at home."""
-    vulnerable = findings.patient.pregnant or not findings.affirmed.keys().isdisjoint(NOT_AT_HOME)
-    if findings.raised or findings.vitals or vulnerable:
-        return None
-    if not all(SELF_CARE_MIN_AGE <= age <= SELF_CARE_MAX_AGE for age in findings.patient.likely_ages):
-        return None
-    longest = max((duration.hours for duration in findings.durations), default=0.0)
-    return next(
-        (record for record in records if _is_all_there_is(record, findings) and longest <= 24 * record.max_days), None
-    )
-
-
-def _is_all_there_is(record: SelfCare, findings: Findings) -> bool:
-    """Whether the record's signs are there, and every other sign's words stand inside theirs."""
-    affirmed = [mention for mention in findings.mentions if mention.status is Status.AFFIRMED]
-    own = [mention for mention in affirmed if mention.sign_id in record.signs]
-    fine = own + [mention for mention in affirmed if mention.sign_id in record.also_fine]
-    return bool(own) and all(
-        any(cover.start <= mention.start and mention.end <= cover.end for cover in fine) for mention in affirmed
-    )
 
 
 def _reasons(
