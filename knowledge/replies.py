@@ -111,11 +111,10 @@ class Abstention:
 
 
 @dataclass(frozen=True)
-class MessageReply:
-    """The calm reply to a message that is not about an illness, or the opening words to somebody in despair."""
+class MessageReply(Abstention):
+    """The calm reply to a message that is not about an illness, or the opening words to somebody in despair; cites nothing."""
 
     kind: MessageKind
-    text: str
 
 
 @dataclass(frozen=True)
@@ -213,7 +212,7 @@ class AssistantReply:
 
     language: Language
     triage: TriageDecision
-    answer: CitedAnswer | Abstention | MessageReply
+    answer: CitedAnswer | Abstention
     follow_up: FollowUp | None
     conversation: Conversation = field(default_factory=Conversation)
     message: MessageReply | None = None

@@ -28,7 +28,7 @@ from rag.writers import ExtractiveWriter, Writer
 
 __all__ = ["Assistant", "ReplyPart", "checked", "embedder_for", "load_assistant", "open_search", "reply_language"]
 
-ReplyPart = TriageDecision | CitedAnswer | Abstention | MessageReply | FollowUp | AssistantReply
+ReplyPart = TriageDecision | CitedAnswer | Abstention | FollowUp | AssistantReply
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,13 @@ class Assistant:
             return advice or level_advice(triage.urgency, language)
         question = self.dialogue.asked_about(conversation, language)
         k = self.settings.passages_per_answer
-        answer = answer_from_passages(question, self.search, self.writer, triage.departments, language, k)
+        first_in = self.dialogue.asked_of(conversation)
+        answer = answer_from_passages(question, self.search, self.writer, triage.departments, language, k, first_in)
         return joined(advice, answer) if advice and triage.urgency is UrgencyLevel.III else answer
 
     def _scores(self, conversation: Conversation) -> list[DepartmentScore]:
         """Evidence for each department in the patient's words, moved by what was answered to closed questions."""
-        words = conversation.episode.complaint() or conversation.said()
+        words = self.dialogue.words_of(conversation)
         effects = self.dialogue.effects(conversation)
         query = self.search.embedder.encode_queries([words])[0]
         return [

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from knowledge.conversation import SELF, Conversation
 from knowledge.guidelines import SECTIONS
 from knowledge.records import Language
-from knowledge.replies import Abstention, CitedAnswer, HandOffNote, Intake, MessageReply, TriageCard, TriageDecision
+from knowledge.replies import Abstention, CitedAnswer, HandOffNote, Intake, TriageCard, TriageDecision
 from knowledge.self_care import SelfCare
 from knowledge.urgency import UrgencyLevel
-from rag.mentions import Mention, Status
+from rag.mentions import Mention, Status, widest
 from rag.near_flags import WeighedSign
 from rag.red_flag_matcher import Findings
 from rag.statements import QuestionBank, is_denial
@@ -45,7 +45,7 @@ _EARLIER = ("{who}：{urgency}（前面说过，仍然有效）", "{who}: {urgen
 def triage_card(
     conversation: Conversation,
     triage: TriageDecision,
-    answer: CitedAnswer | Abstention | MessageReply,
+    answer: CitedAnswer | Abstention,
     near: Sequence[WeighedSign],
     minor: SelfCare | None,
     language: Language,
@@ -110,7 +110,7 @@ def hand_off_note(
 
 def _watch_for(
     topic: str,
-    answer: CitedAnswer | Abstention | MessageReply, near: Sequence[WeighedSign], language: Language
+    answer: CitedAnswer | Abstention, near: Sequence[WeighedSign], language: Language
 ) -> tuple[str, ...]:
     """The danger signs that one fact keeps away, then the danger lines that the complaint's own guide is cited with."""
     weighty = [entry for entry in near if entry.weight >= MIN_WATCHED_WEIGHT]
@@ -140,10 +140,5 @@ def _denied(conversation: Conversation, findings: Findings, bank: QuestionBank, 
     return tuple(dict.fromkeys([*_words(findings.denied), *answered]))
 
 
-def _words(mentions: Sequence[Mention]) -> tuple[str, ...]:
-    """The words of mentions, the longest of those that overlap: one complaint stands once."""
-    kept: list[Mention] = []
-    for mention in sorted(mentions, key=lambda mention: mention.start - mention.end):
-        if all(mention.end <= other.start or mention.start >= other.end for other in kept):
-            kept.append(mention)
-    return tuple(dict.fromkeys(mention.words for mention in sorted(kept, key=lambda mention: mention.start)))
+def _words(mentions: Iterable[Mention]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(mention.words for mention in widest(mentions)))

@@ -18,12 +18,14 @@ from knowledge.records import Language
 from knowledge.replies import CitedAnswer, MessageReply, TriageDecision
 from knowledge.urgency import UrgencyLevel
 from rag.follow_up import Situation, next_question, put
-from rag.intake import IntakeReader
+from rag.intake import IntakeReader, without_drug_history
+from rag.mentions import widest
 from rag.messages import MessageSorter
 from rag.near_flags import WeighedSign, missing_facts, weighed_signs
 from rag.passage_index import PassageIndex
 from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.statements import BETWEEN, QuestionBank, answered, level_forced_by, option_of
+from rag.patient import find_ages
 from rag.who_is_ill import turned_to
 from rag.wording import normalise
 
@@ -75,7 +77,7 @@ class Dialogue:
         if kind not in MEDICAL_KINDS and conversation.urgency >= UrgencyLevel.III:
             held = conversation.urgency.title(language)
             text += ("" if language == "zh" else " ") + messages.still_holds.in_language(language).replace("{urgency}", held)
-        return MessageReply(kind, text)
+        return MessageReply(text, kind)
 
     def level_answered(self, conversation: Conversation) -> UrgencyLevel:
         """The highest level that tapped answers force by themselves."""
@@ -101,8 +103,18 @@ class Dialogue:
         elif former and len(episode.turns) == 1 and self._has_no_subject(self.matcher.read(text), must_ask=False):
             subject = self._subject(former[-1], language)  # "what about the child?"
         else:
-            return episode.complaint() or text
+            return self.words_of(conversation)
         return f"{subject}{'，' if language == 'zh' else ': '}{text}" if subject else text
+
+    def asked_of(self, conversation: Conversation) -> frozenset[str]:
+        """The source of the guide that a question without a subject is about, to be searched first; none for a complaint."""
+        episode = conversation.episode
+        return frozenset({episode.topic} if episode.turns[-1].kind == "question" and episode.topic else ())
+
+    def words_of(self, conversation: Conversation) -> str:
+        """The complaint as the guidance and the departments are compared with it: without medicines and drug allergies."""
+        episode = conversation.episode
+        return without_drug_history(episode.complaint()) or episode.said() or episode.turns[-1].text
 
     def _has_no_subject(self, alone: Findings, must_ask: bool = True) -> bool:
         """Whether a message is a question that names neither a sign nor the subject of a guide: "is it contagious?"."""
@@ -220,8 +232,8 @@ class Dialogue:
         name, _, about = (conversation.pending.question_id if conversation.pending else "").partition(BETWEEN)
         if name == self.bank.intake.same_complaint.id and about.isdigit() and int(about) < len(conversation.episodes):
             former = self.matcher.read(conversation.episodes[int(about)].said())
-            signs = [mention for mention in former.affirmed.values() if self._is_felt(mention.sign_id)]
-            return {"signs": "，".join(dict.fromkeys(mention.words for mention in signs))}
+            felt = [mention for mention in former.affirmed.values() if self._is_felt(mention.sign_id)]
+            return {"signs": "，".join(mention.words for mention in widest(felt) if not find_ages(mention.words))}
         if name == "intake_duration" and about:
             affirmed = self.matcher.read(conversation.said()).affirmed
             return {"sign": affirmed[about].words if about in affirmed else ""}

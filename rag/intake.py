@@ -16,12 +16,29 @@ _ALLERGIES = re.compile(
     r"(?<!不)(?<!没有)对([一-鿿a-z]{1,8}?)(?:有点|有|会)?过敏|\b(?:is |am |i'm )?allergic to ([a-z][a-z ]{2,24}?)(?=[,.;!?\n]| and | but |$)"
 )
 _NO_ALLERGY = re.compile(r"(?:没有|无|否认)[^，。,.;；]{0,6}过敏|\bno (?:known )?(?:drug )?allerg|\bnot allergic\b")
+_DRUG_HISTORY = re.compile(
+    r"对[^，。,;；]{0,6}(?:青霉素|头孢|磺胺|阿司匹林|布洛芬|碘|麻药|药)[^，。,;；]{0,4}过敏|(?:青霉素|头孢|磺胺|药物)过敏"
+    r"|\ballerg(?:ic|y) to (?:penicillin|amoxicillin|sulfa|aspirin|ibuprofen|iodine|latex|any (?:drug|medicine))"
+    r"|(?:在|一直|长期|正在|平时)(?:吃|服|服用|用)[^，。,;；]{1,12}(?:药|片|胶囊|沙班|法林|双胍|布洛芬|阿司匹林|他汀|地平|沙坦)[^，。,;；]{0,4}",
+    re.IGNORECASE,
+)
+_CLAUSES = re.compile(r"[^，。,;；\n]+[，。,;；\n]*")
 _UNSPECIFIC = frozenset({"什么", "谁", "它", "药物", "啥", "哪些"})
 _SEX = {"female": ("女", "female"), "male": ("男", "male")}
 _PREGNANCY = {True: ("怀孕", "pregnant"), False: ("未怀孕", "not pregnant")}
 _POSSIBLE = ("可能怀孕", "possibly pregnant")
 _SEVERITY = {"severe_pain": ("很重", "severe"), "mild_word": ("轻", "mild")}
 _NO_ALLERGIES = ("无", "none known")
+
+
+def without_drug_history(text: str) -> str:
+    """The text without the clauses that tell only medicines taken and drug allergies; the text itself when nothing else is left.
+
+    A drug allergy beside a headache says nothing about which department sees the headache.
+    """
+    clauses = _CLAUSES.findall(text)
+    kept = [clause for clause in clauses if not _DRUG_HISTORY.search(clause)]
+    return "".join(kept) if len(kept) < len(clauses) and len("".join(kept)) >= 4 else text
 
 
 class IntakeReader:
