@@ -71,11 +71,14 @@ class Boundary(Record):
 class AnswerOption(Record):
     """One answer a patient can tap.
 
-    effect: department id -> change of that department's log-odds, -3 (speaks strongly against) to 3 (for).
+    effect: department id -> change of that department's log-odds, -3 (speaks strongly against) to 3 (for);
+    3 for the emergency department forces level II, 2 level III.
+    says: what the answer states, in words the rules read; by default its own words (rag/statements.py).
     """
 
     zh: str
     en: str
+    says: Bilingual | None = None
     effect: dict[RecordId, int] = Field(default_factory=dict)
 
 

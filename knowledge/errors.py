@@ -18,6 +18,12 @@ class InvalidQuestion(AssistantError):
     exit_code = 2
 
 
+class InvalidConversation(AssistantError):
+    """A conversation handed in is none that a reply handed out."""
+
+    exit_code = 2
+
+
 class InvalidUsage(AssistantError):
     """A command was given something that cannot be what was meant."""
 

@@ -1,16 +1,35 @@
-"""What the assistant says, as records: triage decision, cited answer or abstention, question, conversation."""
+"""What the assistant says, as records: triage decision, cited answer or abstention, card, hand-off note, whole reply."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
+from knowledge.conversation import MAX_QUESTION_CHARS, NOT_SURE, SELF, Conversation, FollowUp, MessageKind, Turn
 from knowledge.departments import Department
 from knowledge.records import Language
 from knowledge.red_flags import RedFlag
 from knowledge.urgency import UrgencyLevel
 
-MAX_QUESTION_CHARS = 4000
-NOT_SURE = {"zh": "不知道", "en": "Not sure"}
+__all__ = [
+    "MAX_QUESTION_CHARS",
+    "NOT_SURE",
+    "Abstention",
+    "AnswerSentence",
+    "AssistantReply",
+    "Citation",
+    "CitedAnswer",
+    "Conversation",
+    "FollowUp",
+    "HandOffNote",
+    "Intake",
+    "MessageReply",
+    "RankedDepartment",
+    "Reason",
+    "TriageCard",
+    "TriageDecision",
+    "Turn",
+]
 
 
 @dataclass(frozen=True)
@@ -20,6 +39,16 @@ class RankedDepartment:
     department: Department
     score: float
     why: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for programs."""
+        return {
+            "id": self.department.id,
+            "name_zh": self.department.name.zh,
+            "name_en": self.department.name.en,
+            "score": self.score,
+            "why": self.why,
+        }
 
 
 @dataclass(frozen=True)
@@ -82,47 +111,115 @@ class Abstention:
 
 
 @dataclass(frozen=True)
-class FollowUp:
-    """One closed question. options are what can be tapped; the last is always "not sure"."""
+class MessageReply(Abstention):
+    """The calm reply to a message that is not about an illness, or the opening words to somebody in despair; cites nothing."""
 
-    question_id: str
-    question: str
-    options: tuple[str, ...]
-    why: str
+    kind: MessageKind
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One thing the patient said, and the question it answered, if any."""
+class Intake:
+    """What is known of the patient, each only where it was said or answered; empty where not.
 
-    text: str
-    answers: FollowUp | None = None
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """Everything said so far; immutable, so that a reply hands back a new one.
-
-    urgency: the highest level reached so far; it never falls. pending: the question last asked.
+    who: `self` or a relation (rag.patient). age: as said ("3 years") or the band tapped. since_hours: of the complaint.
+    severity: a score such as "7/10", or a word. chronic, medicines, allergies: names in the reply's language.
     """
 
-    turns: tuple[Turn, ...] = ()
-    urgency: UrgencyLevel = UrgencyLevel.HOME
-    language: Language | None = None
-    asked: tuple[str, ...] = ()
-    pending: FollowUp | None = None
+    who: str = SELF
+    age: str = ""
+    sex: str = ""
+    pregnancy: str = ""
+    since_hours: float | None = None
+    severity: str = ""
+    chronic: tuple[str, ...] = ()
+    medicines: tuple[str, ...] = ()
+    allergies: tuple[str, ...] = ()
 
-    def said(self) -> str:
-        """The patient's words, one turn a line; a tapped option is read together with its question."""
-        return "\n".join(turn.text for turn in self.turns)
+
+@dataclass(frozen=True)
+class TriageCard:
+    """What the patient takes away, in the reply's language.
+
+    who: the patient as spoken of; how_soon, where_to: the instruction; deciding: why the first department;
+    watch_for: signs that change everything; come_back: when to be seen again; earlier: what holds for others spoken of.
+    """
+
+    urgency: UrgencyLevel
+    who: str
+    how_soon: str
+    where_to: str
+    first: RankedDepartment
+    alternatives: tuple[RankedDepartment, ...]
+    deciding: str
+    reasons: tuple[str, ...]
+    bring: tuple[str, ...]
+    watch_for: tuple[str, ...]
+    come_back: str
+    sources: tuple[str, ...]
+    earlier: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for programs."""
+        return {
+            **{key: value for key, value in asdict_shallow(self).items() if key not in ("first", "alternatives")},
+            "urgency": self.urgency.label,
+            "first": self.first.as_json(),
+            "alternatives": [entry.as_json() for entry in self.alternatives],
+        }
+
+
+@dataclass(frozen=True)
+class HandOffNote:
+    """What the nurse reads: the patient's own words first, then what the rules and the questions made of them.
+
+    flags: (level label, name, the patient's words); asked: (question, answer).
+    """
+
+    urgency: UrgencyLevel
+    who: str
+    complaint: tuple[str, ...]
+    intake: Intake
+    present: tuple[str, ...]
+    denied: tuple[str, ...]
+    vitals: tuple[str, ...]
+    flags: tuple[tuple[str, str, str], ...]
+    asked: tuple[tuple[str, str], ...]
+    departments: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for programs."""
+        return {
+            **asdict_shallow(self),
+            "urgency": self.urgency.label,
+            "intake": asdict_shallow(self.intake),
+            "flags": [dict(zip(("level", "name", "words"), flag, strict=True)) for flag in self.flags],
+            "asked": [dict(zip(("question", "answer"), pair, strict=True)) for pair in self.asked],
+        }
+
+
+def asdict_shallow(record: Any) -> dict[str, Any]:
+    """A frozen record's fields; tuples as lists, as JSON has them."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(record).items()}
 
 
 @dataclass(frozen=True)
 class AssistantReply:
-    """One reply, in the order it is shown: triage first."""
+    """One reply, in the order it is shown: triage first.
+
+    message: calm words that open the reply (despair), or are all of it; then it is the answer too and there is no
+    department. card, hand_off: once nothing is left to ask; None before.
+    """
 
     language: Language
     triage: TriageDecision
     answer: CitedAnswer | Abstention
     follow_up: FollowUp | None
     conversation: Conversation = field(default_factory=Conversation)
+    message: MessageReply | None = None
+    card: TriageCard | None = None
+    hand_off: HandOffNote | None = None
+
+    @property
+    def is_medical(self) -> bool:
+        """Whether there is urgency and a department to show."""
+        return not isinstance(self.answer, MessageReply)

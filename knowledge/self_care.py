@@ -14,14 +14,15 @@ from knowledge.records import KNOWLEDGE_DIR, Bilingual, BilingualList, RecordId,
 class SelfCare(Reviewed):
     """A minor complaint. signs: what shows it; also_fine: other signs that do not speak against watching at home.
 
-    Any other sign, any red flag, a small child, old age, pregnancy or a weakened patient rules it out; so does
-    lasting longer than max_days.
+    Any other sign, any red flag, a word of trouble that no rule understands, a child below min_age, old age, pregnancy
+    or a weakened patient rules it out; so does lasting longer than max_days.
     """
 
     id: RecordId
     name: Bilingual
     signs: tuple[RecordId, ...] = Field(min_length=1)
     also_fine: tuple[RecordId, ...] = ()
+    min_age: float = Field(default=5, ge=5)
     max_days: int = Field(ge=1, le=30)
     watch_for: Bilingual
     examples: BilingualList

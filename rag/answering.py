@@ -10,6 +10,7 @@ from knowledge.hotlines import load_hotlines
 from knowledge.records import Language
 from knowledge.red_flags import RedFlag
 from knowledge.replies import Abstention, AnswerSentence, Citation, CitedAnswer, RankedDepartment
+from knowledge.urgency import UrgencyLevel
 from rag.passages import Passage, RetrievedPassage
 from rag.retriever import HybridSearch, PassageFilter
 from rag.writers import DraftSentence, Evidence, Writer
@@ -51,6 +52,13 @@ def red_flag_advice(flags: Sequence[RedFlag], language: Language, locale: str) -
     return CitedAnswer(tuple(sentences), tuple(citations))
 
 
+def level_advice(level: UrgencyLevel, language: Language) -> CitedAnswer:
+    """The level's own instruction, for an emergency that an answer to a closed question told."""
+    text, title = level.instruction(language), level.title(language)
+    citation = Citation("1", title, _FLAG_SECTION[language], None, "urgency", language, text)
+    return CitedAnswer((AnswerSentence(text, "1"),), (citation,))
+
+
 def joined(first: CitedAnswer, second: CitedAnswer | Abstention) -> CitedAnswer:
     """One answer of two, keys numbered through; an abstention adds nothing."""
     if isinstance(second, Abstention):
@@ -68,9 +76,13 @@ def answer_from_passages(
     departments: Sequence[RankedDepartment],
     language: Language,
     k: int,
+    first_in: frozenset[str] = frozenset(),
 ) -> CitedAnswer | Abstention:
-    """What the passages say to the question, every sentence cited; an abstention where they say too little."""
-    passages = find_evidence(question, search, departments, language, k)
+    """What the passages say to the question, every sentence cited; an abstention where they say too little.
+
+    first_in: source ids that are searched before all others (the guide a follow-up question is about).
+    """
+    passages = find_evidence(question, search, departments, language, k, first_in)
     if not passages:
         return abstention(departments, language)
     evidence = Evidence(
@@ -87,9 +99,19 @@ def answer_from_passages(
 
 
 def find_evidence(
-    question: str, search: HybridSearch, departments: Sequence[RankedDepartment], language: Language, k: int
+    question: str,
+    search: HybridSearch,
+    departments: Sequence[RankedDepartment],
+    language: Language,
+    k: int,
+    first_in: frozenset[str] = frozenset(),
 ) -> list[RetrievedPassage]:
     """At most k passages relevant enough to speak from: in the reply's language, else in the other; at most two a source."""
+    if first_in:
+        here = PassageFilter(language=language, source_ids=first_in)
+        found = search.search(question, k, here, EVIDENCE_MIN_SCORE[language])
+        if found:
+            return found
     for chosen in (language, "en" if language == "zh" else "zh"):
         found = search.search(question, 4 * k, PassageFilter(language=chosen), EVIDENCE_MIN_SCORE[chosen])
         if found:

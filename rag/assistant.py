@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from knowledge.conversation import MEDICAL_KINDS, Conversation, FollowUp
 from knowledge.departments import load_departments
-from knowledge.errors import IndexDamaged, InvalidQuestion
+from knowledge.errors import IndexDamaged
 from knowledge.hospital import load_hospital, with_hospital_flags
 from knowledge.records import Language
-from knowledge.replies import (
-    MAX_QUESTION_CHARS,
-    Abstention,
-    AssistantReply,
-    CitedAnswer,
-    Conversation,
-    FollowUp,
-    TriageDecision,
-    Turn,
-)
+from knowledge.replies import Abstention, AssistantReply, CitedAnswer, HandOffNote, MessageReply, TriageDecision
 from knowledge.self_care import load_self_care
 from knowledge.urgency import UrgencyLevel
-from rag.answering import answer_from_passages, joined, red_flag_advice
+from rag.answering import answer_from_passages, joined, level_advice, red_flag_advice
+from rag.card import hand_off_note, triage_card
 from rag.config import Settings, load_settings
+from rag.dialogue import Dialogue, checked, load_dialogue, reply_language
 from rag.embedder import Embedder, load_embedder
-from rag.follow_up import chosen_option, next_question
 from rag.manifest import REBUILD
 from rag.passage_index import ROUTING, ServingIndex
-from rag.red_flag_matcher import RedFlagMatcher
+from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.retriever import HybridSearch
 from rag.routing import DepartmentScore, RoutingIndex
-from rag.triage import TriageContext, decide_triage
+from rag.triage import TriageContext, decide_triage, minor_complaint, nothing_told
 from rag.writers import ExtractiveWriter, Writer
 
+__all__ = ["Assistant", "ReplyPart", "checked", "embedder_for", "load_assistant", "open_search", "reply_language"]
+
 ReplyPart = TriageDecision | CitedAnswer | Abstention | FollowUp | AssistantReply
-_YES = {"是", "有", "会", "对", "yes"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +40,7 @@ class Assistant:
     routing: RoutingIndex
     search: HybridSearch
     context: TriageContext
+    dialogue: Dialogue
     writer: Writer
     settings: Settings
 
@@ -61,58 +56,115 @@ class Assistant:
     def stream(
         self, text: str, conversation: Conversation | None = None, language: Language | None = None
     ) -> Iterator[ReplyPart]:
-        """The parts of the reply as they are ready: triage, answer, the question if any, and last the reply itself."""
-        conversation = _with_turn(conversation or Conversation(), checked(text), language)
+        """The parts of the reply as they are ready: calm words if any, triage, answer, the question if any, last the reply.
+
+        A message that is no complaint gets its calm words and the reply alone.
+        """
+        conversation = self.dialogue.heard(conversation or Conversation(), checked(text), language)
         spoken = conversation.language or "zh"
-        triage = self._triage(conversation, spoken)
+        message = self.dialogue.calm_reply(conversation, spoken, self.writer.name)
+        if message is not None:
+            yield message
+            if message.kind not in MEDICAL_KINDS:
+                yield self._small_talk(conversation, message, spoken)
+                return
+        findings = self.matcher.read(conversation.said())
+        scores = self._scores(conversation)
+        triage = self._triage(findings, scores, conversation, spoken)
         yield triage
         answer = self._answer(conversation, triage, spoken)
         yield answer
-        question = next_question(triage.departments, triage.urgency, conversation, spoken)
+        conversation = self._after(conversation, findings, triage, answer)
+        would_be = self._would_be(scores, conversation, spoken)
+        question = self.dialogue.ask(conversation, findings, triage, would_be, spoken)
         if question is not None:
             yield question
-        asked = (*conversation.asked, question.question_id) if question else conversation.asked
-        after = replace(conversation, urgency=triage.urgency, asked=asked, pending=question)
-        yield AssistantReply(spoken, triage, answer, question, after)
+            conversation = _with_question(conversation, question)
+            yield AssistantReply(spoken, triage, answer, question, conversation, message)
+            return
+        near = self.dialogue.near(conversation, findings, asked_too=True)
+        minor = minor_complaint(findings, self.context.self_care)
+        card = triage_card(conversation, triage, answer, near, minor, spoken)
+        note = self._note(conversation, triage, findings, spoken)
+        yield AssistantReply(spoken, triage, answer, None, conversation, message, card, note)
 
-    def _triage(self, conversation: Conversation, language: Language) -> TriageDecision:
-        findings = self.matcher.read(self._said(conversation))
-        scores = self._scores(conversation)
-        return decide_triage(findings, scores, conversation.urgency, self.context, language)
+    def hand_off(self, conversation: Conversation, language: Language) -> HandOffNote:
+        """The note for the nurse on the patient being talked about, in the nurse's language, whatever the patient's."""
+        findings = self.matcher.read(conversation.said())
+        triage = self._triage(findings, self._scores(conversation), conversation, language)
+        return self._note(conversation, triage, findings, language)
+
+    def _triage(
+        self, findings: Findings, scores: list[DepartmentScore], conversation: Conversation, language: Language
+    ) -> TriageDecision:
+        so_far = max(conversation.urgency, self.dialogue.level_answered(conversation))
+        before = [self.matcher.flags[name] for name in conversation.episode.flags if name in self.matcher.flags]
+        return decide_triage(findings, scores, so_far, self.context, language, before)
+
+    def _would_be(
+        self, scores: list[DepartmentScore], conversation: Conversation, language: Language
+    ) -> Callable[[str], TriageDecision]:
+        """The decision had the patient also said that."""
+        said = conversation.said()
+        return lambda more: self._triage(self.matcher.read(f"{said}\n{more}"), scores, conversation, language)
 
     def _answer(
         self, conversation: Conversation, triage: TriageDecision, language: Language
     ) -> CitedAnswer | Abstention:
         advice = red_flag_advice(triage.red_flags, language, self.settings.locale)
-        if advice and triage.urgency >= UrgencyLevel.II:
-            return advice  # the red flags' own words, cited; nothing else until the patient is safe
-        question = "\n".join(turn.text for turn in conversation.turns if turn.answers is None)
+        if triage.urgency >= UrgencyLevel.II:  # the red flags' own words, cited; nothing else until the patient is safe
+            return advice or level_advice(triage.urgency, language)
+        question = self.dialogue.asked_about(conversation, language)
         k = self.settings.passages_per_answer
+        first_in = self.dialogue.asked_of(conversation)
         search = self.search.current()  # one generation for the whole answer
-        answer = answer_from_passages(question, search, self.writer, triage.departments, language, k)
+        answer = answer_from_passages(question, search, self.writer, triage.departments, language, k, first_in)
         return joined(advice, answer) if advice and triage.urgency is UrgencyLevel.III else answer
 
     def _scores(self, conversation: Conversation) -> list[DepartmentScore]:
         """Evidence for each department in the patient's words, moved by what was answered to closed questions."""
-        words = "\n".join(turn.text for turn in conversation.turns if turn.answers is None)
-        effects: dict[str, float] = {}
-        for turn in conversation.turns:
-            option = chosen_option(turn.text, turn.answers, self.context.departments)
-            for department_id, effect in (option.effect if option else {}).items():
-                effects[department_id] = effects.get(department_id, 0.0) + effect
+        words = self.dialogue.words_of(conversation)
+        effects = self.dialogue.effects(conversation)
         query = self.search.embedder.encode_queries([words])[0]
         return [
             replace(score, log_odds=score.log_odds + effects.get(score.department_id, 0.0))
             for score in self.routing.scores(words, query)
         ]
 
-    def _said(self, conversation: Conversation) -> str:
-        """Everything the patient has said; a "yes" says what its question asked."""
-        lines = []
-        for turn in conversation.turns:
-            says_yes = turn.answers is not None and turn.text.strip().casefold() in _YES
-            lines.append(f"{turn.answers.question.rstrip('？?')}。" if says_yes and turn.answers else turn.text)
-        return "\n".join(lines)
+    def _after(
+        self,
+        conversation: Conversation,
+        findings: Findings,
+        triage: TriageDecision,
+        answer: CitedAnswer | Abstention,
+    ) -> Conversation:
+        """The conversation with the level and the flags reached, and what it is about."""
+        episode = conversation.episode
+        flags = tuple(dict.fromkeys((*episode.flags, *(flag.id for flag in triage.red_flags))))
+        topic = self.dialogue.topic_of(conversation, findings, answer)
+        return conversation.with_episode(replace(episode, urgency=triage.urgency, flags=flags, topic=topic))
+
+    def _note(
+        self, conversation: Conversation, triage: TriageDecision, findings: Findings, language: Language
+    ) -> HandOffNote:
+        intake = self.dialogue.intake.read(findings, conversation.episode, self.dialogue.bank, language)
+        return hand_off_note(conversation, triage, findings, intake, self.dialogue.bank, language)
+
+    def _small_talk(self, conversation: Conversation, message: MessageReply, language: Language) -> AssistantReply:
+        """The reply to a message that is no complaint: what was decided before still stands, and the question still waits."""
+        if conversation.episode.was_told():
+            findings = self.matcher.read(conversation.said())
+            triage = self._triage(findings, self._scores(conversation), conversation, language)
+        else:
+            triage = nothing_told(conversation.urgency, language)
+        waiting = self.dialogue.still_waiting(conversation, language)
+        return AssistantReply(language, triage, message, waiting, replace(conversation, pending=waiting), message)
+
+
+def _with_question(conversation: Conversation, question: FollowUp) -> Conversation:
+    episode = conversation.episode
+    asked = tuple(dict.fromkeys((*episode.asked, question.question_id)))
+    return replace(conversation.with_episode(replace(episode, asked=asked)), pending=question)
 
 
 def load_assistant(settings: Settings | None = None, writer: Writer | None = None) -> Assistant:
@@ -126,11 +178,13 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
     hospital_dir = settings.hospital_path
     flags, signs = with_hospital_flags(hospital_dir)
     search = open_search(settings)
+    matcher = RedFlagMatcher(flags, signs)
     return Assistant(
-        matcher=RedFlagMatcher(flags, signs),
+        matcher=matcher,
         routing=RoutingIndex.load(search.index.folder / ROUTING),
         search=search,
         context=TriageContext(departments, load_hospital(hospital_dir, tuple(departments)), load_self_care()),
+        dialogue=load_dialogue(matcher, departments, search.index),
         writer=writer or ExtractiveWriter(),
         settings=settings,
     )
@@ -160,34 +214,3 @@ def embedder_for(settings: Settings) -> Embedder:
         passage_prefix=settings.passage_prefix or None,
         allow_download=settings.allow_download,
     )
-
-
-def checked(text: str) -> str:
-    """The text, if it can be a question."""
-    if not text.strip():
-        raise InvalidQuestion("the question is empty; say in a sentence what is wrong")
-    if len(text) > MAX_QUESTION_CHARS:
-        raise InvalidQuestion(
-            f"the question has {len(text):,} characters; at most {MAX_QUESTION_CHARS:,}, so tell the main complaint first"
-        )
-    return text
-
-
-def language_of(text: str) -> Language:
-    """The language to reply in: Chinese as soon as a Chinese character is there."""
-    return "zh" if any("\u3400" <= character <= "\u9fff" for character in text) else "en"
-
-
-def reply_language(text: str, conversation: Conversation) -> Language:
-    """The language a message is replied to in: its own; a tapped option keeps the conversation's."""
-    return conversation.language if conversation.language and _is_tapped(text, conversation) else language_of(text)
-
-
-def _is_tapped(text: str, conversation: Conversation) -> bool:
-    return conversation.pending is not None and text.strip() in conversation.pending.options
-
-
-def _with_turn(conversation: Conversation, text: str, language: Language | None) -> Conversation:
-    answers = conversation.pending if _is_tapped(text, conversation) else None
-    spoken = language or reply_language(text, conversation)
-    return replace(conversation, turns=(*conversation.turns, Turn(text, answers)), language=spoken, pending=None)

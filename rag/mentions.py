@@ -92,6 +92,15 @@ def _without_overlaps(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]
     return kept
 
 
+def widest(mentions: Iterable[Mention]) -> list[Mention]:
+    """Of mentions that overlap the longest, in the order of the text: one complaint stands once."""
+    kept: list[Mention] = []
+    for mention in sorted(mentions, key=lambda mention: mention.start - mention.end):
+        if all(mention.end <= other.start or mention.start >= other.end for other in kept):
+            kept.append(mention)
+    return sorted(kept, key=lambda mention: mention.start)
+
+
 def _status(
     text: str, start: int, end: int, kind: str, covered: list[tuple[int, int]], patient_relation: str
 ) -> Status:

@@ -162,6 +162,11 @@ def _age(text: str, relation: str) -> float | None:
     return of_others[0] if of_others else None
 
 
+def find_ages(text: str) -> list[float]:
+    """Every age in years that a normalised text says."""
+    return [age for age, _ in _ages_in(text)]
+
+
 def _clause_until(text: str, start: int) -> tuple[int, int]:
     left, _ = clause_of(text, start, start)
     return left, min(len(text), start + 6)

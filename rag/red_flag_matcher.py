@@ -5,6 +5,7 @@ Deterministic, no model. It may err towards alarm, never towards calm.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,6 +69,7 @@ class RedFlagMatcher:
         self.flags = dict(flags)
         self.signs = dict(signs)
         own = [(_own(flag.id), "sign", flag.patterns.both()) for flag in flags.values() if flag.patterns.both()]
+        self._flags_of, self._signless = _flags_by_sign(self.flags.values())
         self._lexicon = SignLexicon([*((sign.id, sign.kind, sign.zh + sign.en) for sign in signs.values()), *own])
 
     def read(self, text: str) -> Findings:
@@ -79,12 +81,29 @@ class RedFlagMatcher:
         mentions = tuple(self._lexicon.find(plain, relation_of(plain)))
         pregnant = _pregnancy(mentions)
         findings = Findings(plain, mentions, tuple(find_vitals(plain)), find_patient(plain, pregnant))
-        raised = (self._raise(flag, findings) for flag in self.flags.values())
+        raised = (self._raise(flag, findings) for flag in self.touched_by(findings))
         ordered = sorted((found for found in raised if found), key=lambda found: -found.flag.level)
         return Findings(findings.text, findings.mentions, findings.vitals, findings.patient, tuple(ordered))
 
+    def touched_by(self, findings: Findings) -> list[RedFlag]:
+        """The flags that can be raised at all: those that name an affirmed sign, and those that need none; in their own order."""
+        ids = self._signless.union(*(self._flags_of.get(sign_id, frozenset()) for sign_id in findings.affirmed))
+        return [flag for flag_id, flag in self.flags.items() if flag_id in ids]
+
+    def affirmed_in(self, plain: str) -> set[str]:
+        """The ids of the signs a normalised text affirms, flags' own signs included."""
+        return {mention.sign_id for mention in self._lexicon.find(plain) if mention.status is Status.AFFIRMED}
+
+    def holds(self, flag: RedFlag, term: Term, findings: Findings) -> bool:
+        """Whether one term of a flag holds."""
+        return _HOLDS[term.kind](flag, term, findings) is not None
+
+    def is_cancelled(self, flag: RedFlag, findings: Findings) -> bool:
+        """Whether something the patient said rules the flag out."""
+        return any(self._words_for(flag, combination, findings) is not None for combination in flag.unless)
+
     def _raise(self, flag: RedFlag, findings: Findings) -> RaisedFlag | None:
-        if any(self._words_for(flag, combination, findings) is not None for combination in flag.unless):
+        if self.is_cancelled(flag, findings):
             return None
         for combination in flag.when:
             words = self._words_for(flag, combination, findings)
@@ -101,6 +120,20 @@ class RedFlagMatcher:
                 return None
             words.append(said)
         return tuple(dict.fromkeys(word for word in words if word))
+
+
+def _flags_by_sign(flags: Iterable[RedFlag]) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+    """(sign id -> ids of the flags that need it, ids of the flags that some combination raises without any sign)."""
+    by_sign: defaultdict[str, set[str]] = defaultdict(set)
+    signless = set()
+    for flag in flags:
+        for combination in flag.when:
+            subjects = [subject for term in combination if term.kind in ("signs", "lasting") for subject in term.subjects]
+            if not subjects:
+                signless.add(flag.id)
+            for subject in subjects:
+                by_sign[_own(flag.id) if subject == OWN_PATTERNS else subject].add(flag.id)
+    return {sign_id: frozenset(ids) for sign_id, ids in by_sign.items()}, frozenset(signless)
 
 
 def _signs_hold(flag: RedFlag, term: Term, findings: Findings) -> str | None:

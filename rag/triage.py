@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knowledge.departments import EMERGENCY_ID, Department
 from knowledge.hospital import Hospital
 from knowledge.records import Language
+from knowledge.red_flags import RedFlag
 from knowledge.replies import RankedDepartment, Reason, TriageDecision
 from knowledge.self_care import SelfCare
 from knowledge.urgency import UrgencyLevel
-from rag.mentions import Status
+from rag.minor_complaint import minor_complaint
 from rag.red_flag_matcher import Findings, RaisedFlag
 from rag.routing import DepartmentScore, admitted, patient_log_odds, why
 
@@ -21,19 +22,7 @@ MAX_REASONS = 3
 UNCLEAR_LOG_ODDS = 0.9  # below this nothing in the words speaks for any department
 GENERAL_ID = "general_practice"
 SOFTMAX_SCALE = 1.0
-SELF_CARE_MIN_AGE, SELF_CARE_MAX_AGE = 5, 70
 FLAG_LOG_ODDS = 4.0  # what a raised flag of level III or IV adds to the clinic it names first
-NOT_AT_HOME = (
-    "pregnant",
-    "postpartum",
-    "immunosuppressed",
-    "dialysis",
-    "anticoagulant",
-    "diabetic",
-    "heart_disease",
-    "post_operative",
-)
-
 _TEXT = {
     "unclear": {
         "zh": "还看不出是哪一科的问题，先由全科医生判断",
@@ -48,6 +37,8 @@ _TEXT = {
         "zh": "说得还不够清楚，不能判断为可以在家观察",
         "en": "Too little is known to say that staying at home is safe",
     },
+    "nothing_told": {"zh": "还没有说哪里不舒服", "en": "No complaint has been told yet"},
+    "held": {"zh": "前面说的或选的情况已经到了这个等级", "en": "What was said or answered before reached this level"},
     "flag_department": {"zh": "因为：{name}", "en": "Because of: {name}"},
 }
 
@@ -67,12 +58,15 @@ def decide_triage(
     so_far: UrgencyLevel,
     context: TriageContext,
     language: Language,
+    before: Sequence[RedFlag] = (),
 ) -> TriageDecision:
     """Urgency from red flags (never below `so_far`), and the departments ranked.
 
-    scores: evidence per department from the words, answers to questions included.
+    scores: evidence per department from the words, answers to questions included. before: flags raised earlier in the
+    talk; they stay raised, whatever is said since.
     """
-    minor = _self_care(findings, context.self_care)
+    findings = _still_raised(findings, before)
+    minor = minor_complaint(findings, context.self_care)
     floor = floor_level(findings, context.self_care)
     urgency = max([floor, so_far, *(raised.flag.level for raised in findings.raised)])
     departments = _ranked(findings, scores, urgency, context, language)
@@ -84,9 +78,24 @@ def decide_triage(
     )
 
 
+def nothing_told(so_far: UrgencyLevel, language: Language) -> TriageDecision:
+    """The decision while no complaint has been told: nothing is known, so nobody is sent home and nobody anywhere."""
+    reason = Reason(_TEXT["nothing_told"][language])
+    return TriageDecision(max(so_far, UrgencyLevel.IV), (reason,), (), ())
+
+
+def _still_raised(findings: Findings, before: Sequence[RedFlag]) -> Findings:
+    now = {raised.flag.id for raised in findings.raised}
+    kept = [RaisedFlag(flag, ()) for flag in before if flag.id not in now]
+    if not kept:
+        return findings
+    raised = sorted([*findings.raised, *kept], key=lambda raised: -raised.flag.level)
+    return replace(findings, raised=tuple(raised))
+
+
 def floor_level(findings: Findings, self_care: Sequence[SelfCare]) -> UrgencyLevel:
     """The least urgent level there can be: home for a minor complaint alone, IV for everything else, the unclear included."""
-    return UrgencyLevel.HOME if _self_care(findings, self_care) else UrgencyLevel.IV
+    return UrgencyLevel.HOME if minor_complaint(findings, self_care) else UrgencyLevel.IV
 
 
 def _ranked(
@@ -144,29 +153,6 @@ def softmax(log_odds: Mapping[str, float]) -> dict[str, float]:
     return {key: weight / total for key, weight in weights.items()}
 
 
-def _self_care(findings: Findings, records: Sequence[SelfCare]) -> SelfCare | None:
-    """The minor complaint that is all a patient speaks of, if it may be watched at home."""
-    vulnerable = findings.patient.pregnant or not findings.affirmed.keys().isdisjoint(NOT_AT_HOME)
-    if findings.raised or findings.vitals or vulnerable:
-        return None
-    if not all(SELF_CARE_MIN_AGE <= age <= SELF_CARE_MAX_AGE for age in findings.patient.likely_ages):
-        return None
-    longest = max((duration.hours for duration in findings.durations), default=0.0)
-    return next(
-        (record for record in records if _is_all_there_is(record, findings) and longest <= 24 * record.max_days), None
-    )
-
-
-def _is_all_there_is(record: SelfCare, findings: Findings) -> bool:
-    """Whether the record's signs are there, and every other sign's words stand inside theirs."""
-    affirmed = [mention for mention in findings.mentions if mention.status is Status.AFFIRMED]
-    own = [mention for mention in affirmed if mention.sign_id in record.signs]
-    fine = own + [mention for mention in affirmed if mention.sign_id in record.also_fine]
-    return bool(own) and all(
-        any(cover.start <= mention.start and mention.end <= cover.end for cover in fine) for mention in affirmed
-    )
-
-
 def _reasons(
     findings: Findings,
     urgency: UrgencyLevel,
@@ -185,6 +171,8 @@ def _reasons(
         return tuple(reasons)
     if urgency is UrgencyLevel.HOME and minor is not None:
         return (Reason(minor.watch_for.in_language(language)),)
+    if urgency > max([UrgencyLevel.IV, *(raised.flag.level for raised in findings.raised)]):
+        return (Reason(_TEXT["held"][language]),)
     unclear = departments and departments[0].why == _TEXT["unclear"][language]
     return (Reason(_TEXT["unclear_level" if unclear else "no_flag"][language]),)
 

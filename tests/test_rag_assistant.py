@@ -42,7 +42,7 @@ def test_every_sentence_of_an_answer_stands_in_its_citation(assistant):
 
 
 def test_too_little_evidence_is_said_and_not_papered_over(assistant):
-    for question in ("量子计算机怎么编程", "who won the football world cup in 1998"):
+    for question in ("量子计算机怎么编程", "who won the football world cup in 1998", "how are violins varnished in Cremona"):
         reply = assistant.reply(question)
         assert isinstance(reply.answer, Abstention) and reply.triage.urgency >= UrgencyLevel.IV
 
@@ -125,7 +125,8 @@ def test_an_empty_or_endless_question_is_refused_in_one_line(assistant, text):
     ],
 )
 def test_odd_text_gets_a_reply(assistant, text):
-    assert assistant.reply(text).triage.departments
+    reply = assistant.reply(text)
+    assert reply.answer.text and reply.is_medical == bool(reply.triage.departments)
 
 
 def test_a_whole_turn_works_with_sockets_blocked(built_home, monkeypatch):

@@ -8,18 +8,20 @@ from typing import Any
 import click
 
 from knowledge.records import Language
-from knowledge.replies import AssistantReply, CitedAnswer
+from knowledge.replies import Abstention, AssistantReply, CitedAnswer
 from rag.assistant import checked
 from ui.ready import ready_assistant
+from ui.reply_text import card_as_text, note_as_text, reply_as_text
 
 
 @click.command(no_args_is_help=True)
 @click.argument("question")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.option("--note", is_flag=True, help="Print the hand-off note for the nurse as well.")
 @click.option(
     "--language", type=click.Choice(["zh", "en"]), help="Language of the reply; by default that of the question."
 )
-def ask(question: str, as_json: bool, language: Language | None) -> None:
+def ask(question: str, as_json: bool, note: bool, language: Language | None) -> None:
     """Ask one QUESTION; print how urgent it is, which department, and what the guidance says.
 
     \b
@@ -27,8 +29,28 @@ def ask(question: str, as_json: bool, language: Language | None) -> None:
     daozhen ask "my knee hurts when I climb stairs" --json
     """
     checked(question)
-    reply = ready_assistant().reply(question, language=language)
-    click.echo(json.dumps(reply_as_json(reply), ensure_ascii=False, indent=2) if as_json else reply_as_text(reply))
+    assistant = ready_assistant()
+    reply = assistant.reply(question, language=language)
+    if as_json:
+        click.echo(json.dumps(reply_as_json(reply), ensure_ascii=False, indent=2))
+        return
+    click.echo(reply_as_text(reply))
+    if reply.card is not None:
+        click.echo(f"\n{card_as_text(reply.card, reply.language)}")
+    if note and reply.is_medical:
+        click.echo(f"\n{note_as_text(assistant.hand_off(reply.conversation, reply.language), reply.language)}")
+
+
+def talk_as_json(reply: AssistantReply) -> dict[str, Any]:
+    """The reply for a program that keeps the talk: `reply_as_json`, the message's kind, card, note and conversation."""
+    return {
+        **reply_as_json(reply),
+        "kind": reply.conversation.turns[-1].kind,
+        "message": reply.message.text if reply.message else None,
+        "card": reply.card.as_json() if reply.card else None,
+        "hand_off": reply.hand_off.as_json() if reply.hand_off else None,
+        "conversation": reply.conversation.as_json(),
+    }
 
 
 def reply_as_json(reply: AssistantReply) -> dict[str, Any]:
@@ -37,18 +59,11 @@ def reply_as_json(reply: AssistantReply) -> dict[str, Any]:
     return {
         "urgency": {"level": triage.urgency.label, "reasons": [reason.text for reason in triage.reasons]},
         "departments": [
-            {
-                "id": entry.department.id,
-                "name_zh": entry.department.name.zh,
-                "name_en": entry.department.name.en,
-                "score": entry.score,
-                "why": entry.why,
-            }
-            for entry in triage.departments
+            entry.as_json() for entry in triage.departments
         ],
         "answer": answer.text,
         "citations": [vars(citation) for citation in answer.citations] if isinstance(answer, CitedAnswer) else [],
-        "abstained": not isinstance(answer, CitedAnswer),
+        "abstained": isinstance(answer, Abstention),
         "red_flags": [flag.id for flag in triage.red_flags],
         "follow_up": {
             "question": reply.follow_up.question,
@@ -58,47 +73,3 @@ def reply_as_json(reply: AssistantReply) -> dict[str, Any]:
         if reply.follow_up
         else None,
     }
-
-
-_WORDS = {
-    "zh": {
-        "why": "原因",
-        "departments": "科室",
-        "answer": "依据资料",
-        "sources": "出处",
-        "ask": "想再问一句",
-        "notice": "这是就医指引，不是诊断。",
-    },
-    "en": {
-        "why": "Why",
-        "departments": "Departments",
-        "answer": "From the guidance",
-        "sources": "Sources",
-        "ask": "One more question",
-        "notice": "This is guidance, not a diagnosis.",
-    },
-}
-
-
-def reply_as_text(reply: AssistantReply) -> str:
-    """The reply as a person reads it in a terminal: urgency first."""
-    language, triage, answer = reply.language, reply.triage, reply.answer
-    words = _WORDS[language]
-    lines = [f"【{triage.urgency.title(language)}】", triage.urgency.instruction(language), ""]
-    lines += [f"{words['why']}: {reason.text}" for reason in triage.reasons]
-    lines += ["", f"{words['departments']}:"]
-    lines += [f"  {entry.department.name.in_language(language)}  — {entry.why}" for entry in triage.departments[:3]]
-    lines += ["", f"{words['answer']}:", *(f"  {line}" for line in answer.text.splitlines())]
-    if isinstance(answer, CitedAnswer):
-        lines += ["", f"{words['sources']}:"]
-        lines += [
-            f"  [{citation.key}] {citation.title} · {citation.section}{f' · p. {citation.page}' if citation.page else ''}"
-            for citation in answer.citations
-        ]
-    if reply.follow_up:
-        lines += [
-            "",
-            f"{words['ask']}: {reply.follow_up.question}  ({' / '.join(reply.follow_up.options)})",
-            f"  {reply.follow_up.why}",
-        ]
-    return "\n".join([*lines, "", words["notice"]])

@@ -15,6 +15,7 @@ COMMANDS = {
     "chat": ("ui.chat_command", "chat", "Serve the triage chat in the browser."),
     "index": ("ui.index_command", "index", "Build and look at the passage index."),
     "knowledge": ("ui.knowledge_command", "knowledge", "Check and export departments, red flags and guides."),
+    "talk": ("ui.talk_command", "talk", "Talk with the assistant in the terminal."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }
 

@@ -12,12 +12,12 @@ from knowledge.replies import (
     AssistantReply,
     CitedAnswer,
     Conversation,
-    FollowUp,
+    MessageReply,
     TriageDecision,
 )
 from rag import load_assistant
-from rag.assistant import Assistant, reply_language
-from ui.reply_view import plain, show_answer, show_question, show_triage
+from rag.assistant import Assistant, ReplyPart, reply_language
+from ui.reply_view import plain, show_answer, show_card, show_message, show_question, show_triage
 
 WORDS: dict[Language, dict[str, str]] = {
     "zh": {
@@ -104,8 +104,13 @@ def _show_history(history: list[tuple[str, AssistantReply]]) -> str | None:
         with st.chat_message("user"):
             st.markdown(plain(message))
         with st.chat_message("assistant"):
-            show_triage(reply.triage, reply.language)
-            show_answer(reply.answer, reply.language)
+            if reply.message is not None:
+                show_message(reply.message)
+            if not isinstance(reply.answer, MessageReply):
+                show_triage(reply.triage, reply.language)
+                show_answer(reply.answer, reply.language)
+            if reply.card is not None and reply.hand_off is not None:
+                show_card(reply.card, reply.hand_off, reply.language)
             if reply.follow_up is not None:
                 tapped = show_question(reply.follow_up, live=number == len(history) - 1, key=f"option-{number}")
     return tapped
@@ -128,13 +133,15 @@ def _answer(assistant: Assistant, message: str) -> None:
 
 
 def _show_part(
-    part: TriageDecision | CitedAnswer | Abstention | FollowUp | AssistantReply,
+    part: ReplyPart,
     message: str,
     language: Language,
     history: list[tuple[str, AssistantReply]],
 ) -> None:
     if isinstance(part, TriageDecision):
         show_triage(part, language)
+    elif isinstance(part, MessageReply):
+        show_message(part)
     elif isinstance(part, CitedAnswer | Abstention):
         show_answer(part, language)
     elif isinstance(part, AssistantReply):

@@ -8,8 +8,17 @@ import re
 import streamlit as st
 
 from knowledge.records import Language
-from knowledge.replies import Abstention, CitedAnswer, FollowUp, TriageDecision
+from knowledge.replies import (
+    Abstention,
+    CitedAnswer,
+    FollowUp,
+    HandOffNote,
+    MessageReply,
+    TriageCard,
+    TriageDecision,
+)
 from knowledge.urgency import UrgencyLevel
+from ui.reply_text import card_as_text, note_as_text
 
 # background, text: every pair has a contrast of at least 4.5 : 1
 COLOURS = {
@@ -76,6 +85,19 @@ def show_triage(triage: TriageDecision, language: Language) -> None:
             bring = entry.department.bring.in_language(language)
             if place == 0 and bring:
                 st.caption(f"{words['bring']}: {plain(('、' if language == 'zh' else ', ').join(bring[:3]))}")
+
+
+def show_message(message: MessageReply) -> None:
+    """Calm words to a message that is no complaint, or to somebody in despair."""
+    st.markdown(plain(message.text))
+
+
+def show_card(card: TriageCard, note: HandOffNote, language: Language) -> None:
+    """What to take away, and the note for the nurse, to be opened."""
+    for text in (card_as_text(card, language), note_as_text(note, language)):
+        title, _, body = text.partition("\n")
+        with st.expander(title.strip("─ ")):
+            st.markdown(plain(body))
 
 
 def show_answer(answer: CitedAnswer | Abstention, language: Language) -> None:

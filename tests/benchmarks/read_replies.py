@@ -10,7 +10,7 @@ import json
 import random
 from pathlib import Path
 
-from ui.ask_command import reply_as_text
+from ui.reply_text import reply_as_text
 from ui.ready import ready_assistant
 
 
