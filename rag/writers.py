@@ -1,77 +1,96 @@
-"""Writers turn evidence into an answer. The default one chooses and orders the passages' own sentences."""
+"""Writers turn evidence into an answer. The default one chooses, orders and joins the passages' own sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from knowledge.guidelines import SECTIONS
-from knowledge.records import Language
+from rag.evidence import AnswerPart, DraftSentence, Evidence
 from rag.lexical import share_covered, tokens_of
-from rag.passages import Passage, RetrievedPassage
+from rag.passages import Passage
 from rag.sentences import split_sentences
+from rag.topics import asks
 
-MAX_SENTENCES = 7
-MIN_COVERED = 0.25  # share of the question's words a sentence must hold, under its heading, to answer it directly
+MAX_SENTENCES = 8
+MIN_COVERED = 0.2  # share of the question's words a sentence must hold, under its heading, to answer it
+MIN_QUESTION_MATCH = 0.45  # share of the patient's question that a guide's own question must hold to answer in its place
+ON_TOPIC = 0.25  # what standing in a section the question asks for is worth, in shares of the question's words
+EARLIER = 0.03  # what each place further down among the passages costs
 MIN_SENTENCE_CHARS = {"zh": 8, "en": 25}
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What an answer may rest on. weights: the question's words by rarity; guide: all passages of the guide that fits best."""
-
-    question: str
-    language: Language
-    weights: dict[str, float]
-    passages: tuple[RetrievedPassage, ...]
-    guide: tuple[Passage, ...]
-    danger_labels: frozenset[str]  # how a danger line may begin at this urgency
-
-
-@dataclass(frozen=True)
-class DraftSentence:
-    """A sentence and the passage it claims to rest on."""
-
-    text: str
-    passage: Passage
+_OWN_QUESTION = re.compile(r" > ([^>]+)$")
 
 
 class Writer(Protocol):
-    """Writes from evidence alone; every sentence names its passage."""
+    """Writes from evidence alone; every sentence names its passages. remote: whether words leave this machine."""
 
     name: str
+    remote: bool
 
-    def write(self, evidence: Evidence) -> list[DraftSentence]:
-        """The answer's sentences in reading order; none when the evidence does not answer."""
+    def write(self, evidence: Evidence) -> Iterator[DraftSentence]:
+        """The answer's sentences in reading order, as they are ready; none when the evidence does not answer."""
         ...
 
 
 @dataclass(frozen=True)
 class _Slot:
-    """A part of the answer: which section of the guide it is filled from, and with how many sentences."""
+    """A part of the answer: which section of the guide fills it, and with how many sentences."""
 
+    part: AnswerPart
     section: str
     sentences: int
 
 
-_GUIDE_SLOTS = (_Slot("what", 1), _Slot("department", 1), _Slot("self_care", 2), _Slot("danger", 2))
+# told after a direct answer, and after none
+_AFTER_ANSWER = (_Slot("where", "department", 1), _Slot("danger", "danger", 2))
+_OVERVIEW = (
+    _Slot("why", "what", 2),
+    _Slot("where", "department", 1),
+    _Slot("do", "self_care", 2),
+    _Slot("danger", "danger", 3),
+)
 
 
 class ExtractiveWriter:
-    """Sentences of the passages, word for word: what fits the question best, then what it is, where to go, what to do, when to hurry."""
+    """Sentences of the passages, word for word: the answer to what was asked, then where to go, what to do, when to hurry."""
 
     name = "extractive"
+    remote = False
 
-    def write(self, evidence: Evidence) -> list[DraftSentence]:
-        direct = self._best(evidence, [found.passage for found in evidence.passages], 2, MIN_COVERED)
-        draft = list(direct)
-        for slot in _GUIDE_SLOTS:
+    def write(self, evidence: Evidence) -> Iterator[DraftSentence]:
+        direct = self._own_answer(evidence) or self._direct(evidence)
+        slots = _AFTER_ANSWER if direct and asks(evidence.question) else _OVERVIEW
+        asked_for = [_Slot("answer", topic, 1) for topic in evidence.topics[:2]] if not direct else []
+        draft = [*direct, *self._filled([*asked_for, *slots], evidence)]
+        seen: set[str] = set()
+        for sentence in draft[: MAX_SENTENCES + 2]:
+            if sentence.text not in seen:
+                seen.add(sentence.text)
+                yield sentence
+
+    def _own_answer(self, evidence: Evidence) -> list[DraftSentence]:
+        """The whole answer of a question in a guide that is the patient's question in other words."""
+        best: tuple[float, Passage] | None = None
+        for rank, found in enumerate(evidence.passages):
+            own = _OWN_QUESTION.search(found.passage.section)
+            if own is None or found.passage.section.split(" > ")[0] not in SECTIONS["questions"]:
+                continue
+            match = _mutual_match(evidence.weights, f"{found.passage.title} {own[1]}") - EARLIER * rank / 2
+            if match >= MIN_QUESTION_MATCH and (best is None or match > best[0]):
+                best = (match, found.passage)
+        return [] if best is None else [DraftSentence(text, (best[1],)) for text in _sentences(best[1])][:4]
+
+    def _direct(self, evidence: Evidence) -> list[DraftSentence]:
+        wanted = {heading for topic in evidence.topics for heading in SECTIONS[topic]}
+        return self._best(evidence, [found.passage for found in evidence.passages], 2, MIN_COVERED, wanted)
+
+    def _filled(self, slots: Iterable[_Slot], evidence: Evidence) -> Iterator[DraftSentence]:
+        for slot in slots:
             headings = SECTIONS[slot.section]
             passages = [passage for passage in evidence.guide if passage.section in headings]
-            draft += self._best(evidence, passages, slot.sentences, ordered=True)
-        unique = {sentence.text: sentence for sentence in reversed(draft)}
-        return [sentence for sentence in draft if unique.pop(sentence.text, None) is not None][:MAX_SENTENCES]
+            yield from self._best(evidence, passages, slot.sentences, ordered=True, part=slot.part)
 
     def _best(
         self,
@@ -79,29 +98,51 @@ class ExtractiveWriter:
         passages: Sequence[Passage],
         count: int,
         min_covered: float = 0.0,
+        wanted: Iterable[str] = (),
         ordered: bool = False,
+        part: AnswerPart = "answer",
     ) -> list[DraftSentence]:
         """The sentences that hold most of the question's words, earlier passages first among equals.
 
-        min_covered: the share of the question's words a sentence must hold under its heading.
+        min_covered: the share of the question's words a sentence must hold under its heading. wanted: sections asked for.
         """
+        headings = set(wanted)
         candidates = []
         for rank, passage in enumerate(passages):
-            for sentence in split_sentences(passage.text):
-                text = sentence.text.removeprefix("- ").strip()
-                if not self._may_stand(text, passage, evidence):
+            for text in _sentences(passage):
+                if not _may_stand(text, passage, evidence):
                     continue
-                covered = share_covered(evidence.weights, tokens_of(f"{passage.section} {text}"))
-                if covered >= min_covered:
-                    candidates.append((covered - 0.03 * rank, DraftSentence(text, passage)))
+                covered = share_covered(evidence.weights, tokens_of(f"{passage.title} {passage.section} {text}"))
+                own = share_covered(evidence.weights, tokens_of(text))
+                if covered >= min_covered and (own > 0 or ordered):
+                    on_topic = ON_TOPIC if passage.section.split(" > ")[0] in headings else 0.0
+                    score = (covered + own) / 2 + on_topic - EARLIER * rank
+                    candidates.append((score, DraftSentence(text, (passage,), _part_of(passage, part))))
         best = sorted(candidates, key=lambda candidate: -candidate[0])[:count]
         if ordered:
             best = [candidate for candidate in candidates if candidate in best]
         return [sentence for _, sentence in best]
 
-    def _may_stand(self, text: str, passage: Passage, evidence: Evidence) -> bool:
-        if len(text) < MIN_SENTENCE_CHARS[evidence.language] or text.endswith(("？", "?", "：", ":")):
-            return False
-        label = text.replace("：", ":").partition(":")[0].strip().casefold()
-        is_danger_line = passage.section in SECTIONS["danger"]
-        return not is_danger_line or label in evidence.danger_labels
+
+def _part_of(passage: Passage, part: AnswerPart) -> AnswerPart:
+    """A danger line keeps its place at the end even where it answers the question."""
+    return "danger" if passage.section in SECTIONS["danger"] else part
+
+
+def _sentences(passage: Passage) -> list[str]:
+    return [sentence.text.removeprefix("- ").strip() for sentence in split_sentences(passage.text)]
+
+
+def _mutual_match(weights: Mapping[str, float], question: str) -> float:
+    """How much of the patient's question a guide's question holds, less what it asks besides."""
+    tokens = tokens_of(question)
+    held = sum(token in weights for token in set(tokens)) / (len(set(tokens)) or 1)
+    return 0.7 * share_covered(dict(weights), tokens) + 0.3 * held
+
+
+def _may_stand(text: str, passage: Passage, evidence: Evidence) -> bool:
+    if len(text) < MIN_SENTENCE_CHARS[evidence.language] or text.endswith(("？", "?", "：", ":")):
+        return False
+    label = text.replace("：", ":").partition(":")[0].strip().casefold()
+    is_danger_line = passage.section in SECTIONS["danger"]
+    return not is_danger_line or label in evidence.danger_labels
