@@ -19,7 +19,7 @@ from rag.passages import Passage, RetrievedPassage
 from rag.relevance import features_of, load_relevance
 from rag.retriever import HybridSearch, PassageFilter
 from rag.topics import topics_of
-from rag.writers import ExtractiveWriter, Writer
+from rag.writers import ExtractiveWriter, Writer, is_named
 
 MIN_SCORE = 0.2  # below this a passage is not worth judging
 NAMED_DEPARTMENT_BONUS = 0.05
@@ -186,18 +186,20 @@ def _answers(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassag
 
 def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassage]) -> Evidence:
     query = asked.rewritten or asked.question
-    name = _department_name(asked)
+    guide = _best_guide(found, query, search)
+    read = "\n".join(f"{passage.title} {passage.section} {passage.text}" for passage in (*(entry.passage for entry in found), *guide))
     return Evidence(
         question=asked.question,
         language=asked.language,
         urgency=asked.urgency,
-        department=name,
+        department=_department_name(asked),
         weights=search.index.lexical.weights(query),
         passages=tuple(found),
-        guide=_best_guide(found, search),
+        guide=guide,
         topics=topics_of(asked.question, asked.language),
         danger_labels=_DANGER_LABELS[asked.language],
         told=asked.told or asked.question,
+        rarity=search.index.lexical.weights(read),
     )
 
 
@@ -223,12 +225,12 @@ def _few_a_source(found: Sequence[RetrievedPassage]) -> list[RetrievedPassage]:
     return few
 
 
-def _best_guide(found: Sequence[RetrievedPassage], search: HybridSearch) -> tuple[Passage, ...]:
-    """Every passage of the guide among the evidence that fits best."""
+def _best_guide(found: Sequence[RetrievedPassage], question: str, search: HybridSearch) -> tuple[Passage, ...]:
+    """Every passage of the guide among the evidence that fits best: the one the question names, else the best found."""
     guides = [entry for entry in found if entry.passage.kind == "guide"]
     if not guides:
         return ()
-    best = max(guides, key=lambda entry: entry.score).passage
+    best = max(guides, key=lambda entry: (is_named(entry.passage, question), entry.score)).passage
     return tuple(search.passages_of(best.source_id, best.language))
 
 

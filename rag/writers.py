@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,12 +13,14 @@ from rag.lexical import share_covered, tokens_of
 from rag.passages import Passage
 from rag.sentences import split_sentences
 from rag.topics import asks
+from rag.wording import normalise
 
-MAX_SENTENCES = 8
 MIN_COVERED = 0.2  # share of the question's words a sentence must hold, under its heading, to answer it
-MIN_QUESTION_MATCH = 0.45  # share of the patient's question that a guide's own question must hold to answer in its place
+MIN_QUESTION_MATCH = 0.5  # F1 of words, by rarity, from which a guide's own question is the patient's in other words
 ON_TOPIC = 0.25  # what standing in a section the question asks for is worth, in shares of the question's words
 EARLIER = 0.03  # what each place further down among the passages costs
+EARLIER_SENTENCE = 0.015  # the same for each sentence further down in a passage: sections begin with what holds for most
+NAMED = 0.15  # what standing in a source that the question names is worth
 MIN_SENTENCE_CHARS = {"zh": 8, "en": 25}
 _OWN_QUESTION = re.compile(r" > ([^>]+)$")
 
@@ -44,7 +46,8 @@ class _Slot:
 
 
 # told after a direct answer, and after none
-_AFTER_ANSWER = (_Slot("where", "department", 1), _Slot("danger", "danger", 2))
+_AFTER_ANSWER = (_Slot("where", "department", 1), _Slot("danger", "danger", 1))
+_PARTS: tuple[AnswerPart, ...] = ("answer", "why", "where", "do", "danger")  # in reading order
 _OVERVIEW = (
     _Slot("why", "what", 2),
     _Slot("where", "department", 1),
@@ -64,11 +67,8 @@ class ExtractiveWriter:
         slots = _AFTER_ANSWER if direct and asks(evidence.question) else _OVERVIEW
         asked_for = [_Slot("answer", topic, 1) for topic in evidence.topics[:2]] if not direct else []
         draft = [*direct, *self._filled([*asked_for, *slots], evidence)]
-        seen: set[str] = set()
-        for sentence in draft[: MAX_SENTENCES + 2]:
-            if sentence.text not in seen:
-                seen.add(sentence.text)
-                yield sentence
+        unique = {sentence.text: sentence for sentence in reversed(draft)}
+        yield from sorted(reversed(unique.values()), key=lambda sentence: _PARTS.index(sentence.part))
 
     def _own_answer(self, evidence: Evidence) -> list[DraftSentence]:
         """The whole answer of a question in a guide that is the patient's question in other words."""
@@ -77,14 +77,25 @@ class ExtractiveWriter:
             own = _OWN_QUESTION.search(found.passage.section)
             if own is None or found.passage.section.split(" > ")[0] not in SECTIONS["questions"]:
                 continue
-            match = _mutual_match(evidence.weights, f"{found.passage.title} {own[1]}") - EARLIER * rank / 2
+            match = _mutual_match(evidence, found.passage.title, own[1]) - EARLIER * rank / 2
+            match += NAMED if is_named(found.passage, evidence.question) else 0.0
             if match >= MIN_QUESTION_MATCH and (best is None or match > best[0]):
                 best = (match, found.passage)
         return [] if best is None else [DraftSentence(text, (best[1],)) for text in _sentences(best[1])][:4]
 
     def _direct(self, evidence: Evidence) -> list[DraftSentence]:
+        """What the guide says in the sections asked for; without those, the sentences of all passages that fit best."""
         wanted = {heading for topic in evidence.topics for heading in SECTIONS[topic]}
-        return self._best(evidence, [found.passage for found in evidence.passages], 2, MIN_COVERED, wanted)
+        asked_for = [passage for passage in evidence.guide if passage.section.split(" > ")[0] in wanted]
+        if asked_for and (best := self._best(evidence, asked_for, 3, MIN_COVERED, wanted)):
+            return best
+        danger_asked = "danger" in evidence.topics
+        passages = [
+            found.passage
+            for found in evidence.passages
+            if danger_asked or found.passage.section not in SECTIONS["danger"]
+        ]
+        return self._best(evidence, passages, 2, MIN_COVERED, wanted)
 
     def _filled(self, slots: Iterable[_Slot], evidence: Evidence) -> Iterator[DraftSentence]:
         for slot in slots:
@@ -109,14 +120,14 @@ class ExtractiveWriter:
         headings = set(wanted)
         candidates = []
         for rank, passage in enumerate(passages):
-            for text in _sentences(passage):
+            for place, text in enumerate(_sentences(passage)):
                 if not _may_stand(text, passage, evidence):
                     continue
                 covered = share_covered(evidence.weights, tokens_of(f"{passage.title} {passage.section} {text}"))
                 own = share_covered(evidence.weights, tokens_of(text))
                 if covered >= min_covered and (own > 0 or ordered):
                     on_topic = ON_TOPIC if passage.section.split(" > ")[0] in headings else 0.0
-                    score = (covered + own) / 2 + on_topic - EARLIER * rank
+                    score = (covered + own) / 2 + on_topic - EARLIER * rank - EARLIER_SENTENCE * place
                     candidates.append((score, DraftSentence(text, (passage,), _part_of(passage, part))))
         best = sorted(candidates, key=lambda candidate: -candidate[0])[:count]
         if ordered:
@@ -129,15 +140,23 @@ def _part_of(passage: Passage, part: AnswerPart) -> AnswerPart:
     return "danger" if passage.section in SECTIONS["danger"] else part
 
 
+def is_named(passage: Passage, question: str) -> bool:
+    """Whether a question names what the passage's source is about."""
+    return normalise(passage.title) in normalise(question)
+
+
 def _sentences(passage: Passage) -> list[str]:
     return [sentence.text.removeprefix("- ").strip() for sentence in split_sentences(passage.text)]
 
 
-def _mutual_match(weights: Mapping[str, float], question: str) -> float:
-    """How much of the patient's question a guide's question holds, less what it asks besides."""
-    tokens = tokens_of(question)
-    held = sum(token in weights for token in set(tokens)) / (len(set(tokens)) or 1)
-    return 0.7 * share_covered(dict(weights), tokens) + 0.3 * held
+def _mutual_match(evidence: Evidence, title: str, question: str) -> float:
+    """F1 of the words two questions share, by rarity, apart from the subject that both name."""
+    subject = set(tokens_of(title))
+    asked = {token: weight for token, weight in evidence.weights.items() if token not in subject}
+    rarest = max(evidence.rarity.values(), default=1.0)
+    theirs = {token: evidence.rarity.get(token, rarest) for token in tokens_of(question) if token not in subject}
+    held, own = share_covered(asked, list(theirs)), share_covered(theirs, list(asked))
+    return 2 * held * own / (held + own) if held + own else 0.0
 
 
 def _may_stand(text: str, passage: Passage, evidence: Evidence) -> bool:
