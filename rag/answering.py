@@ -8,31 +8,30 @@ from dataclasses import dataclass, replace
 
 from knowledge.errors import WriterUnavailable
 from knowledge.hotlines import load_hotlines
+from knowledge.not_answered import NotAnswered, load_not_answered
 from knowledge.records import Language
 from knowledge.red_flags import RedFlag
 from knowledge.replies import Abstention, AnswerSentence, Citation, CitedAnswer, RankedDepartment
 from knowledge.urgency import UrgencyLevel
 from rag.evidence import Evidence
-from rag.gates import Admitted, holds_instructions, judge, citation_of, answer_sentence
+from rag.gates import Admitted, answer_sentence, citation_of, holds_instructions, judge
 from rag.medicines import asks_for_dose
 from rag.passages import Passage, RetrievedPassage
-from rag.relevance import features_of, load_relevance
+from rag.relevance import RelevanceFeatures, features_of, load_relevance
 from rag.retriever import HybridSearch, PassageFilter
 from rag.topics import topics_of
+from rag.wording import normalise
 from rag.writers import ExtractiveWriter, Writer, is_named
 
 MIN_SCORE = 0.2  # below this a passage is not worth judging
 NAMED_DEPARTMENT_BONUS = 0.05
+DESCRIPTION_MALUS = 0.15
 PER_SOURCE = 2
 MIN_MODEL_SENTENCES = 2  # let through; with fewer the extractive answer is given instead
 
 _ABSTAINS = {
     "zh": "资料里没有足够的依据回答这个问题，我不能凭空说。请把这个问题留给{department}的医生，或者在导诊台当面问护士。",
     "en": "The documents at hand do not say enough to answer this, and I will not guess. Please ask a doctor in {department}, or the nurse at the desk.",
-}
-_NO_DOSES = {
-    "zh": "药吃多少、怎么吃、能不能停，我不能说，这要由开药的医生或药师按您的情况决定。请带上药盒问药师，或者问{department}的医生。",
-    "en": "I cannot say how much of a medicine to take, how, or whether to stop: the doctor who prescribes or a pharmacist decides that for you. Please show them the packet, or ask a doctor in {department}.",
 }
 _NOTES = {
     "unavailable": {
@@ -97,6 +96,11 @@ class Asked:
     rewritten: str = ""
     told: str = ""
 
+    @classmethod
+    def alone(cls, question: str, language: Language) -> Asked:
+        """A question of which nothing else is known."""
+        return cls(question, language, UrgencyLevel.IV, ())
+
 
 AnswerPiece = tuple[AnswerSentence, Citation]
 
@@ -105,12 +109,13 @@ def answer_from_passages(
     asked: Asked, search: HybridSearch, writer: Writer, k: int
 ) -> Iterator[AnswerPiece | CitedAnswer | Abstention]:
     """What the passages say: each sentence as soon as it has passed the gates, and last the whole answer or the abstention."""
-    if asks_for_dose(asked.question):
-        yield abstention(asked, _NO_DOSES)
+    kind = kind_not_answered(asked.question)
+    if kind is not None and kind.even_with_documents:
+        yield abstention(asked, kind)
         return
     evidence = gather_evidence(asked, search, k)
-    if evidence is None:
-        yield abstention(asked)
+    if evidence is None or (kind is not None and evidence.passages[0].passage.kind != "document"):
+        yield abstention(asked, kind)
         return
     written = yield from _written(writer, evidence)
     yield written or abstention(asked)
@@ -157,13 +162,13 @@ def gather_evidence(asked: Asked, search: HybridSearch, k: int) -> Evidence | No
     """The few passages to answer from, in the patient's language, else in the other; None where they would not answer."""
     other: Language = "en" if asked.language == "zh" else "zh"
     for language in (asked.language, other):
-        found = _found(asked, search, language, k)
-        if found and _answers(asked, search, found, language):
+        found = found_passages(asked, search, language, k)
+        if found and load_relevance().answers(relevance_features(asked, search, found, language), language):
             return _evidence(asked, search, found[:k])
     return None
 
 
-def _found(asked: Asked, search: HybridSearch, language: Language, k: int) -> list[RetrievedPassage]:
+def found_passages(asked: Asked, search: HybridSearch, language: Language, k: int) -> list[RetrievedPassage]:
     """Passages for the question in the patient's words and for it rewritten, fused; the best of each source, at most two."""
     best: dict[str, RetrievedPassage] = {}
     for query in dict.fromkeys((asked.question, asked.rewritten or asked.question)):
@@ -172,22 +177,31 @@ def _found(asked: Asked, search: HybridSearch, language: Language, k: int) -> li
             if known is None or passage.score > known.score:
                 best[passage.passage.passage_id] = passage
     clean = [found for found in best.values() if not holds_instructions(found.passage)]
-    return _few_a_source(_preferring(clean, asked.departments))
+    return _few_a_source(_preferring(clean, asked))
 
 
-def _answers(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassage], language: Language) -> bool:
+def relevance_features(
+    asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassage], language: Language
+) -> RelevanceFeatures:
+    """What decides whether the passages found answer the question."""
     query = asked.rewritten or asked.question
     best = found[0].passage
-    features = features_of(
-        query, search.index.lexical.weights(query), found, search.cosine(query, best), search.passages_of(best.source_id, language)
+    return features_of(
+        query,
+        search.index.lexical.weights(query),
+        found,
+        search.cosine(query, best),
+        search.passages_of(best.source_id, language),
+        topics_of(query, language),
     )
-    return load_relevance().answers(features, language)
 
 
 def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassage]) -> Evidence:
     query = asked.rewritten or asked.question
     guide = _best_guide(found, query, search)
-    read = "\n".join(f"{passage.title} {passage.section} {passage.text}" for passage in (*(entry.passage for entry in found), *guide))
+    read = "\n".join(
+        f"{passage.title} {passage.section} {passage.text}" for passage in (*(entry.passage for entry in found), *guide)
+    )
     return Evidence(
         question=asked.question,
         language=asked.language,
@@ -203,13 +217,17 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
     )
 
 
-def _preferring(found: Sequence[RetrievedPassage], departments: Sequence[RankedDepartment]) -> list[RetrievedPassage]:
-    """Hospital documents and passages of the leading departments move up a little."""
-    leading = {entry.department.id for entry in departments[:2]}
+def _preferring(found: Sequence[RetrievedPassage], asked: Asked) -> list[RetrievedPassage]:
+    """Hospital documents and passages of the leading departments move up; what a department says of itself moves down
+    unless the question asks where to go."""
+    leading = {entry.department.id for entry in asked.departments[:2]}
+    where_to = "department" in topics_of(asked.question, asked.language)
 
-    def key(passage: RetrievedPassage) -> float:
-        preferred = passage.passage.kind == "document" or bool(leading.intersection(passage.passage.departments))
-        return passage.score + (NAMED_DEPARTMENT_BONUS if preferred else 0.0)
+    def key(entry: RetrievedPassage) -> float:
+        passage = entry.passage
+        preferred = passage.kind == "document" or bool(leading.intersection(passage.departments))
+        described = passage.kind == "department" and not where_to
+        return entry.score + (NAMED_DEPARTMENT_BONUS if preferred else 0.0) - (DESCRIPTION_MALUS if described else 0.0)
 
     return sorted(found, key=key, reverse=True)
 
@@ -240,6 +258,16 @@ def _department_name(asked: Asked) -> str:
     return "全科医学科" if asked.language == "zh" else "general practice"
 
 
-def abstention(asked: Asked, wording: dict[str, str] = _ABSTAINS) -> Abstention:
-    """Says that the evidence is too thin, or that doses are not ours to tell, and whom to ask."""
-    return Abstention(wording[asked.language].format(department=_department_name(asked)))
+def kind_not_answered(question: str) -> NotAnswered | None:
+    """The kind of question that no guide answers, such as a dose, a price or a personal outcome; None for any other."""
+    kinds = load_not_answered()
+    if asks_for_dose(question):
+        return kinds["dose"]
+    plain = normalise(question)
+    return next((kind for kind in kinds.values() if kind.asked_in(plain)), None)
+
+
+def abstention(asked: Asked, kind: NotAnswered | None = None) -> Abstention:
+    """Says that the documents do not answer, and whom to ask."""
+    wording = kind.says.in_language(asked.language) if kind else _ABSTAINS[asked.language]
+    return Abstention(wording.format(department=_department_name(asked)))

@@ -23,6 +23,7 @@ from knowledge.replies import (
 from knowledge.self_care import load_self_care
 from knowledge.urgency import UrgencyLevel
 from rag.answering import Asked, answer_from_passages, joined, red_flag_advice
+from rag.chat_models import load_writer
 from rag.config import Settings, load_settings
 from rag.embedder import Embedder, load_embedder
 from rag.follow_up import chosen_option, next_question
@@ -31,7 +32,6 @@ from rag.red_flag_matcher import RedFlagMatcher
 from rag.retriever import HybridSearch
 from rag.routing import DepartmentScore, RoutingIndex
 from rag.triage import TriageContext, decide_triage
-from rag.chat_models import load_writer
 from rag.writers import Writer
 
 ReplyPart = TriageDecision | CitedAnswer | Abstention | FollowUp | AssistantReply

@@ -32,9 +32,13 @@ def load_writer(settings: Settings) -> Writer:
         model = LocalChatModel(model_dir=folder, adapter_dir=adapter).load()
         return ModelWriter(model, folder.name, remote=False, seconds=settings.writer_seconds)
     if ":" not in settings.model:
-        raise WriterUnavailable(f"{settings.model}: no such folder, and not `provider:name`; name a model's folder or for example openai:NAME")
+        raise WriterUnavailable(
+            f"{settings.model}: no such folder, and not `provider:name`; name a model's folder or for example openai:NAME"
+        )
     if settings.adapter:
-        raise InvalidSettings("adapter: only a model in a folder on this machine takes one; leave it out for a served model")
+        raise InvalidSettings(
+            "adapter: only a model in a folder on this machine takes one; leave it out for a served model"
+        )
     remote = not is_loopback(settings.model_url)
     if remote and not settings.allow_remote_model:
         raise InvalidSettings(

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 _KEYS = r"(?:\s*[\[［【]\s*(?:资料|passage)?\s*\d{1,3}(?:\s*[,，、]\s*\d{1,3})*\s*[\]］】])"
 # a sentence ends at its mark and the keys behind it, at keys before the mark, or at a line break
-_END = re.compile(rf"{_KEYS}+\s*[。.!！?？;；]?|[。！？!?](?!{_KEYS})[”’」』）)\"']*{_KEYS}*|(?<!\d)\.(?=\s){_KEYS}*|\n+", re.IGNORECASE)
+_END = re.compile(
+    rf"{_KEYS}+\s*[。.!！?？;；]?|[。！？!?](?!{_KEYS})[”’」』）)\"']*{_KEYS}*|(?<!\d)\.(?=\s){_KEYS}*|\n+",
+    re.IGNORECASE,
+)
 _KEY = re.compile(r"\d{1,3}")
 _BRACKETED = re.compile(_KEYS, re.IGNORECASE)
 LONGEST_SENTENCE = 600  # characters without an end: cut there, so that a runaway model is judged too

@@ -46,7 +46,9 @@ class LocalChatModel(BaseChatModel):
             raise MissingExtra(f"a model on this machine needs {fault.name}: pip install 'daozhen[models]'") from None
         for folder, needed in ((self.model_dir, "config.json"), (self.adapter_dir, "adapter_config.json")):
             if folder is not None and not (folder / needed).is_file():
-                raise WriterUnavailable(f"{folder}: no {needed} there; name the folder that a training run or an export wrote")
+                raise WriterUnavailable(
+                    f"{folder}: no {needed} there; name the folder that a training run or an export wrote"
+                )
         quantization = None
         if self.four_bit and not _is_quantized(self.model_dir):
             quantization = BitsAndBytesConfig(
@@ -56,7 +58,9 @@ class LocalChatModel(BaseChatModel):
                 bnb_4bit_compute_dtype=torch.bfloat16,
             )
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(self.adapter_dir if _has_tokenizer(self.adapter_dir) else self.model_dir))
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(self.adapter_dir if _has_tokenizer(self.adapter_dir) else self.model_dir)
+            )
             model = AutoModelForCausalLM.from_pretrained(
                 str(self.model_dir), quantization_config=quantization, dtype=torch.bfloat16, local_files_only=True
             )
@@ -68,18 +72,28 @@ class LocalChatModel(BaseChatModel):
             line = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
             raise WriterUnavailable(f"{self.model_dir}: cannot be loaded as a chat model ({line})") from None
         if not tokenizer.chat_template:
-            raise WriterUnavailable(f"{self.model_dir}: its tokenizer has no chat template; use a chat model, or one that `daozhen train` made")
+            raise WriterUnavailable(
+                f"{self.model_dir}: its tokenizer has no chat template; use a chat model, or one that `daozhen train` made"
+            )
         self._model, self._tokenizer = model.eval(), tokenizer
         return self
 
     def _generate(
-        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
     ) -> ChatResult:
         text = "".join(chunk.text for chunk in self._stream(messages, stop, run_manager, **kwargs))
         return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
 
     def _stream(
-        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         import torch
         from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
@@ -92,7 +106,9 @@ class LocalChatModel(BaseChatModel):
                 return torch.full((input_ids.shape[0],), halted.is_set(), device=input_ids.device)
 
         rows = [{"role": _ROLES.get(message.type, "user"), "content": str(message.content)} for message in messages]
-        inputs = self._tokenizer.apply_chat_template(rows, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        inputs = self._tokenizer.apply_chat_template(
+            rows, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
         streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
         faults: list[Exception] = []
 

@@ -128,7 +128,9 @@ class _Wording:
         self.about_else = _any_of((records.frequency_is_not_dose.zh, records.frequency_is_not_dose.en))
         self.about_medicine = _any_of((records.medicine_context.zh, records.medicine_context.en))
         self.zh_instruction = re.compile(
-            "|".join(f"(?:{part})" for part in (told.zh_change, told.zh_start, told.zh_bare)).replace("{medicine}", zh_names)
+            "|".join(f"(?:{part})" for part in (told.zh_change, told.zh_start, told.zh_bare)).replace(
+                "{medicine}", zh_names
+            )
         )
         self.zh_imperative = re.compile(told.zh_imperative.replace("{medicine}", zh_names))
         self.zh_amount_change = re.compile(told.zh_amount_change)

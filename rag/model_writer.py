@@ -24,7 +24,9 @@ class ModelWriter:
     remote: words leave this machine; names and numbers that identify a person are masked before anything is sent.
     """
 
-    def __init__(self, chat_model: BaseChatModel, name: str, *, remote: bool, seconds: float, stall_seconds: float = 20.0) -> None:
+    def __init__(
+        self, chat_model: BaseChatModel, name: str, *, remote: bool, seconds: float, stall_seconds: float = 20.0
+    ) -> None:
         self.chat_model, self.name, self.remote = chat_model, name, remote
         self.seconds, self.stall_seconds = seconds, stall_seconds
 
@@ -35,7 +37,11 @@ class ModelWriter:
         """
         question = masked(evidence.question) if self.remote else evidence.question
         messages = answer_messages(
-            question, evidence.numbered(), evidence.language, evidence.urgency.title(evidence.language), evidence.department
+            question,
+            evidence.numbered(),
+            evidence.language,
+            evidence.urgency.title(evidence.language),
+            evidence.department,
         )
         keyed = evidence.keyed()
         written = 0

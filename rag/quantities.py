@@ -49,7 +49,9 @@ _QUANTITY = re.compile(
     rf"(?P<low>{_NUMBER})(?:\s*(?P<low_unit>℃|°c|度|%|天|岁|小时|周|个月)?(?P<mark>{_RANGE_MARK}|/)(?P<high>{_NUMBER}))?"
     rf"\s*(?:多|余|来|an?\s+)?(?:(?P<unit>{_UNIT})(?![a-z]))?(?P<after>以上|以下|以内|之内|内|or more|or less|or over|or above|or older|or under|or below|and over|and older|and under|及以上|及以下)?"
 )
-_WORD_NUMBER = re.compile(rf"\b({'|'.join(_WORDS)})\b(?=\s+(?:to|or|and|hours?|days?|weeks?|months?|years?|minutes?|times?|in|litres?|glasses|cups?|an?|dozen)\b)")
+_WORD_NUMBER = re.compile(
+    rf"\b({'|'.join(_WORDS)})\b(?=\s+(?:to|or|and|hours?|days?|weeks?|months?|years?|minutes?|times?|in|litres?|glasses|cups?|an?|dozen)\b)"
+)
 _PERCENT = re.compile(r"百分之\s*(\d+(?:\.\d+)?|[零一二两三四五六七八九十百点]+)")
 _ABOVE = re.compile(r"(?:超过|大于|高于|多于|不低于|不少于|至少|满|≥|>|高过|长于|晚于|over|more than|above|at least|older than|exceeds?|exceeding|beyond|longer than|higher than|greater than|no less than|not less than)\s*(?:约|了|about)?\s*$")  # fmt: skip
 _BELOW = re.compile(r"(?:不超过|不高于|不多于|小于|低于|少于|不到|不足|未满|不满|≤|<|短于|至多|最多|under|below|less than|fewer than|within|younger than|no more than|not more than|up to|at most|shorter than|lower than|not exceed|not over)\s*(?:约|了|about)?\s*$")  # fmt: skip

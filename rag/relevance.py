@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from knowledge.departments import load_departments
 from rag.lexical import share_covered, tokens_of
 from rag.passages import Passage, RetrievedPassage
 from rag.wording import normalise
@@ -38,6 +40,9 @@ class RelevanceFeatures:
     named: float
     named_share: float
     agreeing: float
+    guide: float
+    asks_department: float
+    other_condition: float
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,12 @@ def features_of(
     found: Sequence[RetrievedPassage],
     cosine: float,
     source: Sequence[Passage],
+    topics: Collection[str],
 ) -> RelevanceFeatures:
-    """The features of a question and of the source of the first passage found. source: every passage of it."""
+    """The features of a question and of the source of the first passage found.
+
+    source: every passage of it. topics: the sections of a guide the question asks for.
+    """
     best = found[0].passage
     asked = dict(weights)
     whole = {token for passage in source for token in tokens_of(passage.embedded_text())}
@@ -88,8 +97,29 @@ def features_of(
         missing_rarest=missing / rarest if rarest else 0.0,
         named=float(bool(names)),
         named_share=min(1.0, longest / max(1, len(plain))),
+        guide=float(best.kind != "department"),
+        asks_department=float("department" in topics),
+        other_condition=float(_names_other_condition(plain, source)),
         agreeing=sum(entry.passage.source_id == best.source_id for entry in found[:5]) / min(5, len(found)),
     )
+
+
+def _names_other_condition(plain: str, source: Sequence[Passage]) -> bool:
+    read = normalise("\n".join(passage.embedded_text() for passage in source))
+    named = [
+        term
+        for term in _conditions()
+        if term in plain and (not term.isascii() or re.search(rf"\b{re.escape(term)}", plain))
+    ]
+    longest = [term for term in named if not any(term != other and term in other for other in named)]
+    return any(term not in read for term in longest)
+
+
+@cache
+def _conditions() -> frozenset[str]:
+    """Conditions that departments treat, normalised; short English words mean too many things."""
+    terms = (normalise(term) for department in load_departments().values() for term in department.treats.both())
+    return frozenset(term for term in terms if len(term) >= (5 if term.isascii() else 3))
 
 
 def _names(source: Sequence[Passage]) -> set[str]:

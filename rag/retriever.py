@@ -71,7 +71,14 @@ class HybridSearch:
     def cosine(self, question: str, passage: Passage) -> float:
         """The cosine of a question and a passage of the index."""
         query = self.embedder.encode_queries([question])[0]
-        return max((self.index.cosine(query, row) for row in self._rows_of(passage.source_id) if self.index.passages[row] == passage), default=0.0)
+        return max(
+            (
+                self.index.cosine(query, row)
+                for row in self._rows_of(passage.source_id)
+                if self.index.passages[row] == passage
+            ),
+            default=0.0,
+        )
 
     def passages_of(self, source_id: str, language: str) -> list[Passage]:
         """Every passage of a source in a language, in order."""

@@ -69,9 +69,7 @@ def _number(claim: Claim, _weights: Mapping[str, float]) -> bool:
     """A number nobody gave, or one the passage gives for something else."""
     if unsupported_quantities(claim.sentence, claim.passage):
         return True
-    return any(
-        unsupported_quantities(clause, " ".join(aligned)) for clause, aligned in _alignment(claim, context=1)
-    )
+    return any(unsupported_quantities(clause, " ".join(aligned)) for clause, aligned in _alignment(claim, context=1))
 
 
 def _population(claim: Claim, _weights: Mapping[str, float]) -> bool:
@@ -144,7 +142,9 @@ def _alignment(claim: Claim, context: int = 0) -> list[tuple[str, list[str]]]:
         own = set(_content(clause))
         shared = [len(own & other) / (len(own) or 1) for other in tokens]
         best = max(shared, default=0.0)
-        chosen = [place for place, share in enumerate(shared) if best > 0.2 and share >= ALIGNED_SHARE * best and share > 0.2]
+        chosen = [
+            place for place, share in enumerate(shared) if best > 0.2 and share >= ALIGNED_SHARE * best and share > 0.2
+        ]
         if context:
             wide = {place + step for place in chosen for step in range(-context, context + 1)}
             chosen = sorted(place for place in wide if 0 <= place < len(theirs))
@@ -174,7 +174,7 @@ def _is_negated(clause: str) -> bool:
 def _contradicts(said: str, given: str) -> bool:
     said, given = normalise(said), normalise(given)
     return any(
-        _only(said, one, other) and _only(given, other, one) or _only(said, other, one) and _only(given, one, other)
+        (_only(said, one, other) and _only(given, other, one)) or (_only(said, other, one) and _only(given, one, other))
         for one, other in _words().opposites
     )
 
@@ -206,13 +206,10 @@ def _either(*patterns: str) -> re.Pattern[str]:
 
 
 def _pair(pair: Sequence[str]) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    one, other = (
-        re.compile(pattern if _CHINESE.search(pattern) else rf"\b(?:{pattern})\b") for pattern in pair
-    )
+    one, other = (re.compile(pattern if _CHINESE.search(pattern) else rf"\b(?:{pattern})\b") for pattern in pair)
     return one, other
 
 
 @cache
 def _words() -> _Words:
     return _Words()
-

@@ -32,9 +32,7 @@ _QUESTION = re.compile(
 def topics_of(question: str, language: Language) -> tuple[str, ...]:
     """The sections of a guide the question asks for, likeliest first; none where it only describes."""
     plain = normalise(question)
-    return tuple(
-        section for section in _ASKED if _TOPICS[section, language].search(plain)
-    )
+    return tuple(section for section in _ASKED if _TOPICS[section, language].search(plain))
 
 
 def asks(question: str) -> bool:

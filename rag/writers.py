@@ -16,11 +16,12 @@ from rag.topics import asks
 from rag.wording import normalise
 
 MIN_COVERED = 0.2  # share of the question's words a sentence must hold, under its heading, to answer it
-MIN_QUESTION_MATCH = 0.5  # F1 of words, by rarity, from which a guide's own question is the patient's in other words
+MIN_QUESTION_MATCH = 0.6  # F1 of words, by rarity, from which a guide's own question is the patient's in other words
 ON_TOPIC = 0.25  # what standing in a section the question asks for is worth, in shares of the question's words
 EARLIER = 0.03  # what each place further down among the passages costs
-EARLIER_SENTENCE = 0.015  # the same for each sentence further down in a passage: sections begin with what holds for most
-NAMED = 0.15  # what standing in a source that the question names is worth
+EARLIER_SENTENCE = (
+    0.015  # the same for each sentence further down in a passage: sections begin with what holds for most
+)
 MIN_SENTENCE_CHARS = {"zh": 8, "en": 25}
 _OWN_QUESTION = re.compile(r" > ([^>]+)$")
 
@@ -72,15 +73,17 @@ class ExtractiveWriter:
 
     def _own_answer(self, evidence: Evidence) -> list[DraftSentence]:
         """The whole answer of a question in a guide that is the patient's question in other words."""
+        named = {found.passage.title for found in evidence.passages if is_named(found.passage, evidence.question)}
         best: tuple[float, Passage] | None = None
         for rank, found in enumerate(evidence.passages):
-            own = _OWN_QUESTION.search(found.passage.section)
-            if own is None or found.passage.section.split(" > ")[0] not in SECTIONS["questions"]:
+            passage, own = found.passage, _OWN_QUESTION.search(found.passage.section)
+            if own is None or passage.section.split(" > ")[0] not in SECTIONS["questions"]:
                 continue
-            match = _mutual_match(evidence, found.passage.title, own[1]) - EARLIER * rank / 2
-            match += NAMED if is_named(found.passage, evidence.question) else 0.0
+            if named and passage.title not in named:
+                continue
+            match = _mutual_match(evidence, passage.title, own[1]) - EARLIER * rank / 2
             if match >= MIN_QUESTION_MATCH and (best is None or match > best[0]):
-                best = (match, found.passage)
+                best = (match, passage)
         return [] if best is None else [DraftSentence(text, (best[1],)) for text in _sentences(best[1])][:4]
 
     def _direct(self, evidence: Evidence) -> list[DraftSentence]:
