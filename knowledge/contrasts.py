@@ -19,6 +19,8 @@ class Contrasts(Record):
 
     negation: Bilingual
     not_negation: Bilingual
+    interchangeable: Bilingual
+    restriction: Bilingual
     opposites: Opposites
     absolute: Bilingual
     hedges: Bilingual

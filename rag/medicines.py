@@ -24,6 +24,12 @@ def medicines_named(text: str) -> frozenset[str]:
     return frozenset(match for match in _names_in(normalise(text)))
 
 
+def without_medicines(text: str) -> str:
+    """The text, normalised, without the names of medicines."""
+    wording = _wording()
+    return wording.en_names.sub(" ", wording.zh_names.sub("", normalise(text)))
+
+
 def gives_dose(text: str) -> bool:
     """Whether a text states an amount or a frequency of a medicine."""
     return any(_has_dose(normalise(sentence.text)) for sentence in split_sentences(text))
@@ -113,7 +119,7 @@ class _Wording:
         zh_names = "|".join(
             (
                 *sorted(map(re.escape, names.zh_words), key=len, reverse=True),
-                rf"[\u3400-\u9fff]{{1,2}}(?:{'|'.join(names.zh_endings)})",
+                rf"[\u3400-\u9fff](?:{'|'.join(names.zh_endings)})",
                 rf"[\u3400-\u9fff]{{2}}(?:{'|'.join(names.zh_forms)})",
             )
         )

@@ -71,7 +71,7 @@ class Quantity:
 
 def quantities_in(text: str) -> list[Quantity]:
     """Every number of a text in order; a range and a pair count as one."""
-    plain = _prepared(text)
+    plain = prepared(text)
     found = []
     for match in _QUANTITY.finditer(plain):
         low, high = _plain_number(match["low"]), match["high"]
@@ -88,18 +88,59 @@ def unsupported_quantities(sentence: str, passage: str) -> list[Quantity]:
     return [quantity for quantity in quantities_in(sentence) if not any(_agrees(quantity, other) for other in given)]
 
 
+def competes(quantity: Quantity, text: str) -> bool:
+    """Whether a text gives another number of the same kind (times, lengths, temperatures, ...), and not this one."""
+    others = quantities_in(text)
+    if any(_agrees(quantity, other) for other in others):
+        return False
+    return any(_kind(other) == _kind(quantity) for other in others)
+
+
+def gives(text: str, quantity: Quantity) -> bool:
+    """Whether a text gives this number."""
+    return any(_agrees(quantity, other) for other in quantities_in(text))
+
+
+def _kind(quantity: Quantity) -> str:
+    unit = _scaled(quantity)[1]
+    return "time" if unit in ("minute", "month") else unit
+
+
 def _agrees(said: Quantity, given: Quantity) -> bool:
     if said.bound and given.bound and said.bound != given.bound:
         return False
-    if said.unit != given.unit and said.unit and given.unit:
-        return False
     if said.unit and not given.unit:
         return False
-    return said.value == given.value or said.value in given.value.split("/")
+    (value, unit), (other, other_unit) = _scaled(said), _scaled(given)
+    if unit and other_unit and unit != other_unit:
+        return False
+    return value == other or value in other.split("/")
 
 
-def _prepared(text: str) -> str:
-    plain = normalise(text)
+def _scaled(quantity: Quantity) -> tuple[str, str]:
+    """Value and unit in the smallest unit of their kind."""
+    if quantity.unit not in _SCALES:
+        return quantity.value, quantity.unit
+    unit, factor = _SCALES[quantity.unit]
+    parts = re.split(r"([-/])", quantity.value)
+    return "".join(part if part in "-/" else f"{(Decimal(part) * factor).normalize():f}" for part in parts), unit
+
+
+# units of one kind, by how many of the smallest they hold: 半小时 and 30 minutes are the same
+_SCALES = {
+    "minute": ("minute", 1), "hour": ("minute", 60), "day": ("minute", 1440), "week": ("minute", 10080),
+    "month": ("month", 1), "year": ("month", 12),
+    "mm": ("mm", 1), "cm": ("mm", 10), "m": ("mm", 1000), "km": ("mm", 1000000),
+    "mcg": ("mcg", 1), "mg": ("mcg", 1000), "g": ("mcg", 1000000), "kg": ("mcg", 1000000000),
+    "ml": ("ml", 1), "l": ("ml", 1000),
+}  # fmt: skip
+_TWO_NUMERALS = re.compile(r"(?<![一二两三四五六七八九十百千第])([一二两三四五六七八])([两三四五六七八九])(?=个?(?:天|日|小时|钟头|分钟|周|星期|礼拜|月|年|岁|次|片|杯))")
+
+
+def prepared(text: str) -> str:
+    """A text normalised, with its numbers written in digits."""
+    plain = _TWO_NUMERALS.sub(lambda match: f"{number_of_numeral(match[1])}-{number_of_numeral(match[2])}", text)
+    plain = normalise(plain)
     plain = _PERCENT.sub(lambda match: f"{match[1] if match[1][0].isdigit() else number_of_numeral(match[1])}%", plain)
     return _WORD_NUMBER.sub(lambda match: str(_WORDS[match[1]]), plain)
 
