@@ -29,7 +29,7 @@ MIXED_SHARE = 0.2  # of a clause's words may stand only in sentences other than 
 NEGATION_REACH = 24  # characters a negation reaches within its clause
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _UNIT = re.compile(r"[\u3400-\u9fff]|[a-z]+(?=s\b|\b)|\d+(?:\.\d+)?|[^\s\w]")
-_CLAUSE = re.compile(r"[，,；;：:。.!！?？\n]+(?!\d)|\b(?:but|and then|while|whereas)\b")
+_CLAUSE = re.compile(r"[，；;：。！!？?\n]+|[,.:]+(?!\d)|\b(?:but|and then|while|whereas)\b")
 _QUOTED = re.compile(r"“([^”]+)”|「([^」]+)」|『([^』]+)』|\"([^\"]+)\"")
 
 
