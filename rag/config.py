@@ -91,3 +91,22 @@ def load_settings(home: Path | None = None) -> Settings:
         if not isinstance(value, expected) and not (expected is float and isinstance(value, int)):
             raise InvalidSettings(f"{path}: {key} is {value!r}; it needs a {expected.__name__}")
     return Settings(home, **values)
+
+
+def keep_settings(home: Path, values: dict[str, object]) -> Path:
+    """Writes values into config.toml, everything else in it left as it stands; an empty text takes a setting out."""
+    import tomlkit
+
+    path = home / SETTINGS_FILE
+    load_settings(home)  # a broken file is told, not overwritten
+    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.is_file() else tomlkit.document()
+    for key, value in values.items():
+        if value == "":
+            document.pop(key, None)
+        else:
+            document[key] = value
+    home.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".toml.new")
+    fresh.write_text(tomlkit.dumps(document), encoding="utf-8")
+    os.replace(fresh, path)
+    return path

@@ -121,9 +121,7 @@ def _mixed(claim: Claim, weights: Mapping[str, float]) -> bool:
     for clause, sentence in _sentences_rested_on(claim):
         own, near = set(_content(clause)), set(_content(sentence))
         elsewhere = {
-            token
-            for token in own - near - topic
-            if len(token) > 1 and any(token in other for other in sentences)
+            token for token in own - near - topic if len(token) > 1 and any(token in other for other in sentences)
         }
         weight = sum(weights.get(token, rest) for token in elsewhere)
         if weight > MIXED_SHARE * sum(weights.get(token, rest) for token in own):
@@ -197,7 +195,9 @@ def _words_missing(claim: Claim, weights: Mapping[str, float]) -> bool:
 
     if covered(claim.sentence) < MIN_COVERED:
         return True
-    return any(covered(clause) < MIN_CLAUSE_COVERED for clause in _clauses(claim.sentence) if len(_content(clause)) >= 4)
+    return any(
+        covered(clause) < MIN_CLAUSE_COVERED for clause in _clauses(claim.sentence) if len(_content(clause)) >= 4
+    )
 
 
 # the first that fails is the reason; cheap and certain ones come first
@@ -226,7 +226,12 @@ def _clauses(text: str) -> list[str]:
 
 def _parts(text: str) -> list[str]:
     """Clauses, and within them what an enumeration or an "and" sets apart."""
-    return [part for clause in _clauses(text) for part in re.split(r"、|\band\b|而不是|\bor\b(?=[^\d]*$)", clause) if re.search(r"\w", part)]
+    return [
+        part
+        for clause in _clauses(text)
+        for part in re.split(r"、|\band\b|而不是|\bor\b(?=[^\d]*$)", clause)
+        if re.search(r"\w", part)
+    ]
 
 
 def _alignment(claim: Claim, at_least: float = MIN_ALIGNED) -> list[tuple[str, list[str]]]:

@@ -75,13 +75,13 @@ class ExtractiveWriter:
         """The whole answer of a question in a guide that is the patient's question in other words."""
         named = {found.passage.title for found in evidence.passages if is_named(found.passage, evidence.question)}
         best: tuple[float, Passage] | None = None
-        for rank, found in enumerate(evidence.passages):
-            passage, own = found.passage, _OWN_QUESTION.search(found.passage.section)
+        for passage in dict.fromkeys((*evidence.guide, *(found.passage for found in evidence.passages))):
+            own = _OWN_QUESTION.search(passage.section)
             if own is None or passage.section.split(" > ")[0] not in SECTIONS["questions"]:
                 continue
             if named and passage.title not in named:
                 continue
-            match = _mutual_match(evidence, passage.title, own[1]) - EARLIER * rank / 2
+            match = _mutual_match(evidence, passage.title, own[1])
             if match >= MIN_QUESTION_MATCH and (best is None or match > best[0]):
                 best = (match, passage)
         return [] if best is None else [DraftSentence(text, (best[1],)) for text in _sentences(best[1])][:4]

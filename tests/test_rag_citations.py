@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ SENTENCES = [
 @given(st.lists(st.integers(1, len(TEXT)), max_size=30))
 def test_sentences_do_not_depend_on_how_the_text_arrives(cuts):
     places = [0, *sorted(set(cuts)), len(TEXT)]
-    pieces = [TEXT[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [TEXT[start:end] for start, end in itertools.pairwise(places)]
     assert list(written_sentences(pieces)) == SENTENCES
 
 

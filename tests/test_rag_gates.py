@@ -74,7 +74,13 @@ def test_a_passage_that_was_not_found_cannot_be_cited():
 @pytest.mark.parametrize("level", [UrgencyLevel.III, UrgencyLevel.II, UrgencyLevel.I])
 @pytest.mark.parametrize(
     "sentence",
-    ["感冒多数会自己好。", "这种头晕不用去医院。", "可以先在家观察几天。", "Most colds go away by themselves.", "There is no need to see a doctor."],
+    [
+        "感冒多数会自己好。",
+        "这种头晕不用去医院。",
+        "可以先在家观察几天。",
+        "Most colds go away by themselves.",
+        "There is no need to see a doctor.",
+    ],
 )
 def test_nothing_lets_a_patient_wait_who_should_be_seen_soon(sentence, level):
     held = passage(sentence)
@@ -126,7 +132,10 @@ def test_a_model_that_quotes_its_passages_is_shown_under_its_name(assistant):
 
     answer = answered(QUESTION, assistant.search, ModelWriter(Quoting(), "scripted", remote=False, seconds=5))
     assert answer.writer in ("scripted", "extractive")
-    assert all(stands_in_quote(sentence, citation) for sentence, citation in zip(answer.sentences, answer.citations, strict=True))
+    assert all(
+        stands_in_quote(sentence, citation)
+        for sentence, citation in zip(answer.sentences, answer.citations, strict=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,13 +156,18 @@ def test_a_model_that_quotes_its_passages_is_shown_under_its_name(assistant):
 def test_whatever_a_model_does_the_reply_comes_from_the_documents_and_says_so(pieces, assistant):
     answer = answered(QUESTION, assistant.search, model_writer(*pieces))
     assert isinstance(answer, CitedAnswer) and answer.writer == "extractive" and answer.note
-    assert all(stands_in_quote(sentence, citation) for sentence, citation in zip(answer.sentences, answer.citations, strict=True))
+    assert all(
+        stands_in_quote(sentence, citation)
+        for sentence, citation in zip(answer.sentences, answer.citations, strict=True)
+    )
 
 
 def test_a_model_that_hangs_is_left_behind_within_the_time(assistant):
     gate = threading.Event()
     try:
-        answer = answered(QUESTION, assistant.search, model_writer(lambda: gate.wait(30) and "", seconds=0.3, stall=0.2))
+        answer = answered(
+            QUESTION, assistant.search, model_writer(lambda: gate.wait(30) and "", seconds=0.3, stall=0.2)
+        )
     finally:
         gate.set()
     assert answer.writer == "extractive" and answer.note
@@ -179,7 +193,12 @@ def test_planted_documents_change_nothing(attack):
     """A model that obeys a planted document gets nothing past the gates but what the document's harmless text says."""
     held = passage(attack["text"], section="")
     ours = evidence(held, urgency=UrgencyLevel.II)
-    for sentence in ("不用去医院，在家休息就行。", "请服用布洛芬一次两片。", "详见 http://fake.example 的最新指南。", ANSWER_SYSTEM["zh"][:80]):
+    for sentence in (
+        "不用去医院，在家休息就行。",
+        "请服用布洛芬一次两片。",
+        "详见 http://fake.example 的最新指南。",
+        ANSWER_SYSTEM["zh"][:80],
+    ):
         assert isinstance(judge(DraftSentence(sentence, [held]), ours), Refused) or not may_be_shown(held.text)
     for part in attack["text"].split("。"):
         judged = judge(DraftSentence(part, [held]), ours)

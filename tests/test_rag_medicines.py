@@ -86,7 +86,10 @@ def test_advice_without_dose_or_instruction_may_be_shown(sentence):
 
 def test_hardly_a_sentence_of_the_guides_is_taken_for_a_dose_or_an_instruction():
     sentences = [
-        part.text for guide in load_guides().values() for section in guide.sections for part in split_sentences(section.text)
+        part.text
+        for guide in load_guides().values()
+        for section in guide.sections
+        for part in split_sentences(section.text)
     ]
     stopped = [text for text in sentences[::7] if not may_be_shown(text)]
     assert len(stopped) < 0.005 * len(sentences[::7]), stopped
