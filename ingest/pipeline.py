@@ -17,7 +17,7 @@ from ingest.duplicates import keep_once, sentence_keys
 from ingest.index_cache import CACHE, IndexCache
 from ingest.knowledge_sources import knowledge_documents, knowledge_fingerprint
 from ingest.limits import ReadingLimits, load_limits
-from ingest.plan import RebuildPlan, FoundFile, make_plan
+from ingest.plan import FoundFile, RebuildPlan, make_plan
 from ingest.reading import read_sources
 from ingest.remembered import Remembered, last_good, remembered_sources
 from ingest.splitting import passages_of

@@ -66,5 +66,15 @@ class TrainingFailed(AssistantError):
     """A training run cannot start, or does not learn."""
 
 
+class InvalidEvaluationSet(AssistantError):
+    """A set to measure with does not say what its form needs; the text names file and line."""
+
+    exit_code = 2
+
+
 class MissingExtra(AssistantError):
     """An optional dependency is needed; the text names the extra that brings it."""
+
+
+class WriterUnavailable(AssistantError):
+    """The language model that writes answers cannot be had, or failed; the extractive writer answers instead."""

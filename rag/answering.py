@@ -1,33 +1,44 @@
-"""From a question to a cited answer, or an abstention: evidence first, then the writer, then the check of every sentence."""
+"""From a question to a cited answer, or an abstention: evidence first, then the writer, then the gates, sentence by sentence."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
+from knowledge.errors import WriterUnavailable
 from knowledge.hotlines import load_hotlines
+from knowledge.not_answered import NotAnswered, load_not_answered
 from knowledge.records import Language
 from knowledge.red_flags import RedFlag
-from knowledge.replies import Abstention, AnswerSentence, Citation, CitedAnswer, RankedDepartment
+from knowledge.replies import Abstention, AnswerPiece, AnswerSentence, Citation, CitedAnswer
 from knowledge.urgency import UrgencyLevel
-from rag.passages import Passage, RetrievedPassage
-from rag.retriever import HybridSearch, PassageFilter
-from rag.writers import DraftSentence, Evidence, Writer
+from rag.evidence import Evidence
+from rag.evidence_search import Asked, gather_evidence
+from rag.gates import Admitted, answer_sentence, citation_of, judge
+from rag.medicines import asks_for_dose
+from rag.retriever import HybridSearch
+from rag.wording import normalise
+from rag.writers import ExtractiveWriter, Writer
 
-EVIDENCE_MIN_SCORE = {"zh": 0.30, "en": 0.42}  # below this a passage is not about the question; see RESULTS.md
-GUIDE_MIN_SCORE = 0.36
-NAMED_DEPARTMENT_BONUS = 0.05
-PER_SOURCE = 2
+MIN_MODEL_SENTENCES = 2  # let through; with fewer the extractive answer is given instead
 
 _ABSTAINS = {
     "zh": "资料里没有足够的依据回答这个问题，我不能凭空说。请把这个问题留给{department}的医生，或者在导诊台当面问护士。",
     "en": "The documents at hand do not say enough to answer this, and I will not guess. Please ask a doctor in {department}, or the nurse at the desk.",
 }
+_NOTES = {
+    "unavailable": {
+        "zh": "语言模型暂时用不了，以下是资料原文中的句子。",
+        "en": "The language model is unavailable just now; these are sentences of the documents themselves.",
+    },
+    "too_little": {
+        "zh": "语言模型写的内容没有通过核对，以下是资料原文中的句子。",
+        "en": "What the language model wrote did not pass the checks; these are sentences of the documents themselves.",
+    },
+}
 MAX_FLAGS_ADVISED = 3
 _HOTLINES = {"zh": "求助电话", "en": "Helplines"}
 _FLAG_SECTION = {"zh": "危险信号", "en": "Red flag"}
-_DANGER_LABELS = {"zh": frozenset({"120", "急诊", "当天"}), "en": frozenset({"120", "emergency", "today"})}
 
 
 def red_flag_advice(flags: Sequence[RedFlag], language: Language, locale: str) -> CitedAnswer | None:
@@ -66,119 +77,70 @@ def joined(first: CitedAnswer, second: CitedAnswer | Abstention) -> CitedAnswer:
     shift = len(first.citations)
     citations = [replace(citation, key=str(shift + int(citation.key))) for citation in second.citations]
     sentences = [replace(sentence, key=str(shift + int(sentence.key))) for sentence in second.sentences]
-    return CitedAnswer((*first.sentences, *sentences), (*first.citations, *citations))
+    return CitedAnswer((*first.sentences, *sentences), (*first.citations, *citations), second.writer, second.note)
 
 
 def answer_from_passages(
-    question: str,
-    search: HybridSearch,
-    writer: Writer,
-    departments: Sequence[RankedDepartment],
-    language: Language,
-    k: int,
-    first_in: frozenset[str] = frozenset(),
-) -> CitedAnswer | Abstention:
-    """What the passages say to the question, every sentence cited; an abstention where they say too little.
-
-    first_in: source ids that are searched before all others (the guide a follow-up question is about).
-    """
-    passages = find_evidence(question, search, departments, language, k, first_in)
-    if not passages:
-        return abstention(departments, language)
-    evidence = Evidence(
-        question=question,
-        language=language,
-        weights=search.index.lexical.weights(question),
-        passages=tuple(passages),
-        guide=_best_guide(passages, search),
-        danger_labels=_DANGER_LABELS[language],
-    )
-    return cited(writer.write(evidence), [*[found.passage for found in passages], *evidence.guide]) or abstention(
-        departments, language
-    )
+    asked: Asked, search: HybridSearch, writer: Writer, k: int
+) -> Generator[AnswerPiece, None, CitedAnswer | Abstention]:
+    """What the passages say: each sentence as soon as it has passed the gates; returns the whole answer or the abstention."""
+    kind = kind_not_answered(asked.question)
+    if kind is not None and kind.even_with_documents:
+        return abstention(asked, kind)
+    evidence = gather_evidence(asked, search, k)
+    if evidence is None or (kind is not None and evidence.passages[0].passage.kind != "document"):
+        return abstention(asked, kind)
+    written = yield from _written(writer, evidence)
+    return written or abstention(asked)
 
 
-def find_evidence(
-    question: str,
-    search: HybridSearch,
-    departments: Sequence[RankedDepartment],
-    language: Language,
-    k: int,
-    first_in: frozenset[str] = frozenset(),
-) -> list[RetrievedPassage]:
-    """At most k passages relevant enough to speak from: in the reply's language, else in the other; at most two a source."""
-    if first_in:
-        here = PassageFilter(language=language, source_ids=first_in)
-        found = search.search(question, k, here, EVIDENCE_MIN_SCORE[language])
-        if found:
-            return found
-    for chosen in (language, "en" if language == "zh" else "zh"):
-        found = search.search(question, 4 * k, PassageFilter(language=chosen), EVIDENCE_MIN_SCORE[chosen])
-        if found:
-            return _few_a_source(_preferring(found, departments), k)
-    return []
+def _written(writer: Writer, evidence: Evidence) -> Generator[AnswerPiece, None, CitedAnswer | None]:
+    """The writer's answer; where it fails or too little of it passes, the extractive one with a note that says so."""
+    note = ""
+    pieces: list[AnswerPiece] = []
+    if not isinstance(writer, ExtractiveWriter):
+        try:
+            for piece in _admitted(writer, evidence):
+                pieces.append(piece)
+                yield piece
+        except WriterUnavailable:
+            note = "unavailable"
+        if len(pieces) >= MIN_MODEL_SENTENCES:
+            return _whole(pieces, writer.name, _NOTES[note][evidence.language] if note else "")
+        note = note or "too_little"
+    pieces = pieces[:0]
+    for piece in _admitted(ExtractiveWriter(), evidence):
+        pieces.append(piece)
+        yield piece
+    return _whole(pieces, ExtractiveWriter.name, _NOTES[note][evidence.language] if note else "") if pieces else None
 
 
-def _preferring(found: Sequence[RetrievedPassage], departments: Sequence[RankedDepartment]) -> list[RetrievedPassage]:
-    """Hospital documents and passages of the leading departments move up a little."""
-    leading = {entry.department.id for entry in departments[:2]}
-
-    def key(passage: RetrievedPassage) -> float:
-        preferred = passage.passage.kind == "document" or bool(leading.intersection(passage.passage.departments))
-        return passage.score + (NAMED_DEPARTMENT_BONUS if preferred else 0.0)
-
-    return sorted(found, key=key, reverse=True)
-
-
-def _few_a_source(found: Sequence[RetrievedPassage], k: int) -> list[RetrievedPassage]:
-    taken: defaultdict[str, int] = defaultdict(int)
-    few = []
-    for passage in found:
-        source = passage.passage.source_id
-        if taken[source] < PER_SOURCE:
-            taken[source] += 1
-            few.append(passage)
-    return few[:k]
+def _admitted(writer: Writer, evidence: Evidence) -> Iterator[AnswerPiece]:
+    """The sentences that pass the gates, each once, numbered through."""
+    shown: set[str] = set()
+    for draft in writer.write(evidence):
+        judged = judge(draft, evidence)
+        if isinstance(judged, Admitted) and judged.sentence.text not in shown:
+            shown.add(judged.sentence.text)
+            key = str(len(shown))
+            yield AnswerPiece(answer_sentence(judged, key), citation_of(judged, key))
 
 
-def _best_guide(passages: Sequence[RetrievedPassage], search: HybridSearch) -> tuple[Passage, ...]:
-    """Every passage of the guide the evidence points to, if it points to one clearly."""
-    scores: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for found in passages:
-        if found.passage.kind == "guide":
-            key = (found.passage.source_id, found.passage.language)
-            scores[key] = max(scores[key], found.score)
-    if not scores:
-        return ()
-    source_id, language = max(scores, key=lambda key: scores[key])
-    if scores[source_id, language] < GUIDE_MIN_SCORE:
-        return ()
-    rows = search.index.rows_of(PassageFilter(language, source_ids=frozenset([source_id])))
-    return tuple(passage for passage in search.index.passages.at(rows) if passage.source_id == source_id)
+def _whole(pieces: Sequence[AnswerPiece], writer: str, note: str) -> CitedAnswer:
+    sentences, citations = (piece.sentence for piece in pieces), (piece.citation for piece in pieces)
+    return CitedAnswer(tuple(sentences), tuple(citations), writer, note)
 
 
-def cited(draft: Sequence[DraftSentence], allowed: Collection[Passage]) -> CitedAnswer | None:
-    """The draft with a citation for each sentence; a sentence that does not stand in its passage, word for word, is dropped."""
-    citations: dict[str, Citation] = {}
-    sentences = []
-    known = {passage.passage_id for passage in allowed}
-    for sentence in draft:
-        passage = sentence.passage
-        if passage.passage_id not in known or sentence.text not in passage.text:
-            continue
-        key = str(len(citations) + 1)
-        citations[key] = Citation(
-            key, passage.title, passage.section, passage.page, passage.source_id, passage.language, sentence.text
-        )
-        sentences.append(AnswerSentence(sentence.text, key))
-    return CitedAnswer(tuple(sentences), tuple(citations.values())) if sentences else None
+def kind_not_answered(question: str) -> NotAnswered | None:
+    """The kind of question that no guide answers, such as a dose, a price or a personal outcome; None for any other."""
+    kinds = load_not_answered()
+    if asks_for_dose(question):
+        return kinds["dose"]
+    plain = normalise(question)
+    return next((kind for kind in kinds.values() if kind.asked_in(plain)), None)
 
 
-def abstention(departments: Sequence[RankedDepartment], language: Language) -> Abstention:
-    """Says that the evidence is too thin, and whom to ask."""
-    name = (
-        departments[0].department.name.in_language(language)
-        if departments
-        else ("全科医学科" if language == "zh" else "general practice")
-    )
-    return Abstention(_ABSTAINS[language].format(department=name))
+def abstention(asked: Asked, kind: NotAnswered | None = None) -> Abstention:
+    """Says that the documents do not answer, and whom to ask."""
+    wording = kind.says.in_language(asked.language) if kind else _ABSTAINS[asked.language]
+    return Abstention(wording.format(department=asked.department_name()))

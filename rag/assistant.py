@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,20 @@ from knowledge.departments import load_departments
 from knowledge.errors import IndexDamaged
 from knowledge.hospital import load_hospital, with_hospital_flags
 from knowledge.records import Language
-from knowledge.replies import Abstention, AssistantReply, CitedAnswer, HandOffNote, MessageReply, TriageDecision
+from knowledge.replies import (
+    Abstention,
+    AnswerPiece,
+    AssistantReply,
+    CitedAnswer,
+    HandOffNote,
+    MessageReply,
+    TriageDecision,
+)
 from knowledge.self_care import load_self_care
 from knowledge.urgency import UrgencyLevel
-from rag.answering import answer_from_passages, joined, level_advice, red_flag_advice
+from rag.answering import Asked, answer_from_passages, joined, level_advice, red_flag_advice
 from rag.card import hand_off_note, triage_card
+from rag.chat_models import load_writer
 from rag.config import Settings, load_settings
 from rag.dialogue import Dialogue, checked, load_dialogue, reply_language
 from rag.embedder import Embedder, load_embedder
@@ -25,11 +34,11 @@ from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.retriever import HybridSearch
 from rag.routing import DepartmentScore, RoutingIndex
 from rag.triage import TriageContext, decide_triage, minor_complaint, nothing_told
-from rag.writers import ExtractiveWriter, Writer
+from rag.writers import Writer
 
 __all__ = ["Assistant", "ReplyPart", "checked", "embedder_for", "load_assistant", "open_search", "reply_language"]
 
-ReplyPart = TriageDecision | CitedAnswer | Abstention | FollowUp | AssistantReply
+ReplyPart = TriageDecision | AnswerPiece | CitedAnswer | Abstention | FollowUp | AssistantReply
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ class Assistant:
         scores = self._scores(conversation)
         triage = self._triage(findings, scores, conversation, spoken)
         yield triage
-        answer = self._answer(conversation, triage, spoken)
+        answer = yield from self._answer(conversation, triage, spoken)
         yield answer
         conversation = self._after(conversation, findings, triage, answer)
         would_be = self._would_be(scores, conversation, spoken)
@@ -110,15 +119,22 @@ class Assistant:
 
     def _answer(
         self, conversation: Conversation, triage: TriageDecision, language: Language
-    ) -> CitedAnswer | Abstention:
+    ) -> Generator[AnswerPiece, None, CitedAnswer | Abstention]:
+        """The answer's sentences as they pass the gates; returns the whole."""
         advice = red_flag_advice(triage.red_flags, language, self.settings.locale)
         if triage.urgency >= UrgencyLevel.II:  # the red flags' own words, cited; nothing else until the patient is safe
             return advice or level_advice(triage.urgency, language)
-        question = self.dialogue.asked_about(conversation, language)
-        k = self.settings.passages_per_answer
-        first_in = self.dialogue.asked_of(conversation)
+        asked = Asked(
+            self.dialogue.last_question(conversation),
+            language,
+            triage.urgency,
+            triage.departments,
+            rewritten=self.dialogue.asked_about(conversation, language),
+            told=conversation.said(),
+            first_in=self.dialogue.asked_of(conversation),
+        )
         search = self.search.current()  # one generation for the whole answer
-        answer = answer_from_passages(question, search, self.writer, triage.departments, language, k, first_in)
+        answer = yield from answer_from_passages(asked, search, self.writer, self.settings.passages_per_answer)
         return joined(advice, answer) if advice and triage.urgency is UrgencyLevel.III else answer
 
     def _scores(self, conversation: Conversation) -> list[DepartmentScore]:
@@ -185,7 +201,7 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
         search=search,
         context=TriageContext(departments, load_hospital(hospital_dir, tuple(departments)), load_self_care()),
         dialogue=load_dialogue(matcher, departments, search.index),
-        writer=writer or ExtractiveWriter(),
+        writer=writer or load_writer(settings),
         settings=settings,
     )
 

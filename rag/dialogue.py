@@ -22,10 +22,12 @@ from rag.intake import IntakeReader, without_drug_history
 from rag.mentions import widest
 from rag.messages import MessageSorter
 from rag.near_flags import WeighedSign, missing_facts, weighed_signs
+from rag.facets import PassageFilter
 from rag.passage_index import PassageIndex
+from rag.passages import Passage
+from rag.patient import find_ages
 from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.statements import BETWEEN, QuestionBank, answered, level_forced_by, option_of
-from rag.patient import find_ages
 from rag.who_is_ill import turned_to
 from rag.wording import normalise
 
@@ -76,7 +78,9 @@ class Dialogue:
         text = messages.of(kind).reply.in_language(language).replace("{writer}", writer)
         if kind not in MEDICAL_KINDS and conversation.urgency >= UrgencyLevel.III:
             held = conversation.urgency.title(language)
-            text += ("" if language == "zh" else " ") + messages.still_holds.in_language(language).replace("{urgency}", held)
+            text += ("" if language == "zh" else " ") + messages.still_holds.in_language(language).replace(
+                "{urgency}", held
+            )
         return MessageReply(text, kind)
 
     def level_answered(self, conversation: Conversation) -> UrgencyLevel:
@@ -105,6 +109,11 @@ class Dialogue:
         else:
             return self.words_of(conversation)
         return f"{subject}{'，' if language == 'zh' else ': '}{text}" if subject else text
+
+    def last_question(self, conversation: Conversation) -> str:
+        """What was asked last, in the patient's own words; the complaint where nothing was."""
+        last = conversation.episode.turns[-1]
+        return last.text if last.kind == "question" else self.words_of(conversation)
 
     def asked_of(self, conversation: Conversation) -> frozenset[str]:
         """The source of the guide that a question without a subject is about, to be searched first; none for a complaint."""
@@ -138,10 +147,12 @@ class Dialogue:
     def _title(self, source_id: str, language: Language) -> str:
         if not source_id:
             return ""
-        rows = self.index.rows_where(
-            lambda passage: passage.source_id == source_id and passage.language == language and passage.kind == "guide"
-        )
-        return self.index.passages[rows[0]].title if len(rows) else ""
+        held = self._passages_of(source_id, language)
+        return held[0].title if held and held[0].kind == "guide" else ""
+
+    def _passages_of(self, source_id: str, language: Language | None = None) -> list[Passage]:
+        rows = self.index.rows_of(PassageFilter(language, source_ids=frozenset([source_id])))
+        return [passage for passage in self.index.passages.at(rows) if passage.source_id == source_id]
 
     def topic_of(self, conversation: Conversation, findings: Findings, answer: object) -> str:
         """The source id of the guide the talk is about: named in the complaint, else quoted most; a question changes nothing."""
@@ -175,8 +186,9 @@ class Dialogue:
     def _guide_names(self) -> dict[str, str]:
         """Normalised titles and other names of the guides -> source id."""
         names: dict[str, str] = {}
-        for row in self.index.rows_where(lambda passage: passage.kind == "guide"):
-            passage = self.index.passages[row]
+        for passage in self.index.passages:
+            if passage.kind != "guide":
+                continue
             for name in (passage.title, *re.split(r"[,，、;；|/\n]", passage.search_terms)):
                 plain = normalise(name).strip()
                 if len(plain) >= (MIN_NAME if plain.isascii() else 2):
@@ -193,10 +205,8 @@ class Dialogue:
     def _danger_signs_in(self, source_id: str) -> frozenset[str]:
         """Ids of the signs that the danger section of a guide names."""
         if source_id not in self._dangers:
-            rows = self.index.rows_where(
-                lambda passage: passage.source_id == source_id and passage.section in SECTIONS["danger"]
-            )
-            text = "\n".join(self.index.passages[row].text for row in rows)
+            held = self._passages_of(source_id) if source_id else []
+            text = "\n".join(passage.text for passage in held if passage.section in SECTIONS["danger"])
             self._dangers[source_id] = frozenset(self.matcher.affirmed_in(normalise(text)))
         return self._dangers[source_id]
 
@@ -247,7 +257,9 @@ class Dialogue:
 def load_dialogue(matcher: RedFlagMatcher, departments: dict[str, Department], index: PassageIndex) -> Dialogue:
     """The dialogue over the shipped questions and messages. Raises InvalidKnowledge when a record is broken."""
     intake = load_intake()
-    return Dialogue(matcher, QuestionBank(departments, intake), MessageSorter(load_messages()), IntakeReader(intake), index)
+    return Dialogue(
+        matcher, QuestionBank(departments, intake), MessageSorter(load_messages()), IntakeReader(intake), index
+    )
 
 
 def checked(text: str) -> str:

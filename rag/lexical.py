@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -328,7 +328,7 @@ class LexicalIndex:
         return np.concatenate([[0], np.cumsum(sizes)])
 
 
-def share_covered(weights: dict[str, float], tokens: Sequence[str]) -> float:
+def share_covered(weights: Mapping[str, float], tokens: Sequence[str]) -> float:
     """The weighted share of words that occur among tokens; 0 for no words."""
     total = sum(weights.values())
     held = set(tokens)

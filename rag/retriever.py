@@ -9,7 +9,7 @@ import numpy as np
 from rag.embedder import Embedder
 from rag.facets import PassageFilter
 from rag.passage_index import PassageIndex, ServingIndex
-from rag.passages import RetrievedPassage
+from rag.passages import Passage, RetrievedPassage
 from rag.sentences import split_sentences
 
 CANDIDATES = 60  # taken from either ranking before they are fused
@@ -48,6 +48,24 @@ class HybridSearch:
         passages = index.passages.at(row for row, _ in kept)
         return [RetrievedPassage(passage, score) for passage, (_, score) in zip(passages, kept, strict=True)]
 
+    def cosine(self, question: str, passage: Passage) -> float:
+        """The cosine of a question and a passage of the index; 0 where the index does not hold it."""
+        rows = self.index.passages.rows_of_ids([passage.passage_id])
+        query = self.embedder.encode_queries([question])[0]
+        return (
+            max(
+                (float(value) for value in self.index.vectors.cosines(query, np.array(list(rows.values())))),
+                default=0.0,
+            )
+            if rows
+            else 0.0
+        )
+
+    def passages_of(self, source_id: str, language: str) -> list[Passage]:
+        """Every passage of a source in a language, in order."""
+        rows = self.index.rows_of(PassageFilter(language, source_ids=frozenset([source_id])))
+        return [passage for passage in self.index.passages.at(rows) if passage.source_id == source_id]
+
 
 def _best_by_words(scores: np.ndarray, admitted: np.ndarray | None) -> list[int]:
     """At most CANDIDATES rows that hold any of the question's words, best first, the lower row first among equals."""
@@ -79,6 +97,11 @@ def _focus_weights(index: PassageIndex, question: str) -> list[dict[str, float]]
     enough = FOCUS_SHARE * sum(whole.values())
     parts = (index.lexical.weights(sentence.text) for sentence in split_sentences(question))
     return [whole, *(part for part in parts if sum(part.values()) >= enough)]
+
+
+def fuse(dense: Sequence[int], lexical: Sequence[int]) -> list[int]:
+    """Rows of both rankings as the assistant fuses them, best first."""
+    return fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])
 
 
 def fuse_ranks(rankings: Sequence[tuple[Sequence[int], float]]) -> list[int]:

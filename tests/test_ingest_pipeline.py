@@ -336,7 +336,10 @@ def test_a_quote_can_be_shown_in_its_page(folder, tmp_path):
 
 
 EDITS = st.lists(
-    st.tuples(st.sampled_from(["a.txt", "b.md", "c.txt"]), st.sampled_from([None, TWIN, "甲。乙。", "# 标题\n盐要少吃。", TWIN + "另外多喝水。"])),
+    st.tuples(
+        st.sampled_from(["a.txt", "b.md", "c.txt"]),
+        st.sampled_from([None, TWIN, "甲。乙。", "# 标题\n盐要少吃。", TWIN + "另外多喝水。"]),
+    ),
     min_size=1,
     max_size=5,
 )

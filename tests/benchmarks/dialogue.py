@@ -124,9 +124,7 @@ def talked(assistant: Assistant, first: str, full: str, language: Language) -> T
         answer = patient.answer(reply.follow_up)
         asked, known = asked + 1, known + (answer != reply.follow_up.options[-1])
         reply = assistant.reply(answer, reply.conversation, language)
-    firsts = [
-        next((entry.department.id for entry in step.triage.departments), "") for step in (before, reply)
-    ]
+    firsts = [next((entry.department.id for entry in step.triage.departments), "") for step in (before, reply)]
     return Talk(before.triage.urgency, reply.triage.urgency, firsts[0], firsts[1], asked, known)
 
 
@@ -159,7 +157,9 @@ def urgency(assistant: Assistant, rows: Sequence[dict], show: bool) -> None:
     _questions([talk for _, talk in talks])
     if show:
         for row, talk in talks:
-            print(row["level"], talk.level_before.label, "->", talk.level_after.label, talk.asked, "|", row["text"][:90])
+            print(
+                row["level"], talk.level_before.label, "->", talk.level_after.label, talk.asked, "|", row["text"][:90]
+            )
 
 
 def departments(assistant: Assistant, rows: Sequence[dict], show: bool) -> None:
@@ -184,7 +184,9 @@ def departments(assistant: Assistant, rows: Sequence[dict], show: bool) -> None:
 def _questions(talks: Sequence[Talk]) -> None:
     asked = [talk.asked for talk in talks]
     known = sum(talk.known for talk in talks) / max(sum(asked), 1)
-    print(f"   questions: mean {statistics.mean(asked):.2f}, most {max(asked)}; answered otherwise than “not sure” {known:.2f}")
+    print(
+        f"   questions: mean {statistics.mean(asked):.2f}, most {max(asked)}; answered otherwise than “not sure” {known:.2f}"
+    )
 
 
 def _rows(name: str, count: int) -> list[dict]:

@@ -1,0 +1,158 @@
+"""The evidence for a question: few passages of the best sources, or none where they would not answer it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from knowledge.records import Language
+from knowledge.replies import RankedDepartment
+from knowledge.urgency import UrgencyLevel
+from rag.evidence import Evidence
+from rag.facets import PassageFilter
+from rag.gates import holds_instructions
+from rag.passages import Passage, RetrievedPassage
+from rag.relevance import RelevanceFeatures, features_of, load_relevance
+from rag.retriever import HybridSearch
+from rag.topics import topics_of
+from rag.writers import is_named
+
+MIN_SCORE = 0.2  # below this a passage is not worth judging
+SOURCE_WEIGHTS = (1.0, 0.5, 0.3)  # of a source's best passages; chosen on the calibration questions
+NAMED_SOURCE_BONUS = 0.05
+NAMED_DEPARTMENT_BONUS = 0.05
+DESCRIPTION_MALUS = 0.4
+PER_SOURCE = 2
+_DANGER_LABELS = {"zh": frozenset({"120", "急诊", "当天"}), "en": frozenset({"120", "emergency", "today"})}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as the dialogue hands it over.
+
+    question: the patient's own words. rewritten: the same so that it can be understood alone, with the facts gathered;
+    "" where that is the question itself. told: everything the patient has said. first_in: source ids that are searched
+    before all others (the guide a follow-up question is about).
+    """
+
+    question: str
+    language: Language
+    urgency: UrgencyLevel
+    departments: tuple[RankedDepartment, ...]
+    rewritten: str = ""
+    told: str = ""
+    first_in: frozenset[str] = frozenset()
+
+    @property
+    def query(self) -> str:
+        """The question as it can be understood alone."""
+        return self.rewritten or self.question
+
+    @classmethod
+    def alone(cls, question: str, language: Language) -> Asked:
+        """A question of which nothing else is known."""
+        return cls(question, language, UrgencyLevel.IV, ())
+
+    def department_name(self) -> str:
+        """Whom to ask: the first department, or general practice."""
+        if self.departments:
+            return self.departments[0].department.name.in_language(self.language)
+        return "全科医学科" if self.language == "zh" else "general practice"
+
+
+def gather_evidence(asked: Asked, search: HybridSearch, k: int) -> Evidence | None:
+    """The few passages to answer from, in the patient's language, else in the other; None where they would not answer."""
+    other: Language = "en" if asked.language == "zh" else "zh"
+    places = [(asked.language, asked.first_in)] if asked.first_in else []
+    for language, within in (*places, (asked.language, frozenset[str]()), (other, frozenset[str]())):
+        found = found_passages(asked, search, language, k, within)
+        if found and load_relevance().answers(relevance_features(asked, search, found, language), language):
+            return _evidence(asked, search, found[:k])
+    return None
+
+
+def found_passages(
+    asked: Asked, search: HybridSearch, language: Language, k: int, within: frozenset[str] = frozenset()
+) -> list[RetrievedPassage]:
+    """Passages for the question in the patient's words and for it rewritten, fused; the best of each source, at most two.
+
+    within: the sources to look in; all where there are none.
+    """
+    only = PassageFilter(language=language, source_ids=within or None)
+    best: dict[str, RetrievedPassage] = {}
+    for query in dict.fromkeys((asked.question, asked.query)):
+        for passage in search.search(query, 4 * k, only, MIN_SCORE):
+            known = best.get(passage.passage.passage_id)
+            if known is None or passage.score > known.score:
+                best[passage.passage.passage_id] = passage
+    clean = [found for found in best.values() if not holds_instructions(found.passage)]
+    return _by_source(clean, asked)
+
+
+def relevance_features(
+    asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassage], language: Language
+) -> RelevanceFeatures:
+    """What decides whether the passages found answer the question."""
+    best = found[0].passage
+    return features_of(
+        asked.query,
+        search.index.lexical.weights(asked.query),
+        found,
+        search.cosine(asked.query, best),
+        search.passages_of(best.source_id, language),
+        topics_of(asked.query, language),
+    )
+
+
+def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassage]) -> Evidence:
+    guide = _best_guide(found, search)
+    read = "\n".join(
+        f"{passage.title} {passage.section} {passage.text}" for passage in (*(entry.passage for entry in found), *guide)
+    )
+    return Evidence(
+        question=asked.question,
+        language=asked.language,
+        urgency=asked.urgency,
+        department=asked.department_name(),
+        weights=search.index.lexical.weights(asked.query),
+        passages=tuple(found),
+        guide=guide,
+        topics=topics_of(asked.question, asked.language),
+        danger_labels=_DANGER_LABELS[asked.language],
+        told=asked.told or asked.question,
+        rarity=search.index.lexical.weights(read),
+    )
+
+
+def _by_source(found: Sequence[RetrievedPassage], asked: Asked) -> list[RetrievedPassage]:
+    """At most two passages of each source, the best source's first.
+
+    A source is as good as its three best passages together: one that merely shares a word with the question has one.
+    Sources the question names, hospital documents and the leading departments' guides move up; what a department says
+    of itself moves down unless the question asks where to go.
+    """
+    passages: defaultdict[str, list[RetrievedPassage]] = defaultdict(list)
+    for entry in sorted(found, key=lambda entry: -entry.score):
+        passages[entry.passage.source_id].append(entry)
+    leading = {entry.department.id for entry in asked.departments[:2]}
+    where_to = "department" in topics_of(asked.question, asked.language)
+
+    def worth(entries: list[RetrievedPassage]) -> float:
+        best = entries[0].passage
+        preferred = best.kind == "document" or bool(leading.intersection(best.departments))
+        described = best.kind == "department" and not where_to
+        return (
+            sum(entry.score * weight for entry, weight in zip(entries, SOURCE_WEIGHTS, strict=False))
+            + (NAMED_SOURCE_BONUS if is_named(best, asked.query) else 0.0)
+            + (NAMED_DEPARTMENT_BONUS if preferred else 0.0)
+            - (DESCRIPTION_MALUS if described else 0.0)
+        )
+
+    return [entry for entries in sorted(passages.values(), key=worth, reverse=True) for entry in entries[:PER_SOURCE]]
+
+
+def _best_guide(found: Sequence[RetrievedPassage], search: HybridSearch) -> tuple[Passage, ...]:
+    """Every passage of the best guide among the evidence."""
+    best = next((entry.passage for entry in found if entry.passage.kind == "guide"), None)
+    return () if best is None else tuple(search.passages_of(best.source_id, best.language))
