@@ -109,14 +109,17 @@ def hand_off_note(
 
 
 def _watch_for(
-    topic: str,
-    answer: CitedAnswer | Abstention, near: Sequence[WeighedSign], language: Language
+    topic: str, answer: CitedAnswer | Abstention, near: Sequence[WeighedSign], language: Language
 ) -> tuple[str, ...]:
     """The danger signs that one fact keeps away, then the danger lines that the complaint's own guide is cited with."""
     weighty = [entry for entry in near if entry.weight >= MIN_WATCHED_WEIGHT]
     signs = [entry.sign.option.in_language(language) for entry in weighty[:MAX_WATCHED]]
     cited = (
-        [citation.quote for citation in answer.citations if citation.source_id == topic and citation.section in SECTIONS["danger"]]
+        [
+            citation.quote
+            for citation in answer.citations
+            if citation.source_id == topic and citation.section in SECTIONS["danger"]
+        ]
         if isinstance(answer, CitedAnswer)
         else []
     )

@@ -23,9 +23,9 @@ from rag.mentions import widest
 from rag.messages import MessageSorter
 from rag.near_flags import WeighedSign, missing_facts, weighed_signs
 from rag.passage_index import PassageIndex
+from rag.patient import find_ages
 from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.statements import BETWEEN, QuestionBank, answered, level_forced_by, option_of
-from rag.patient import find_ages
 from rag.who_is_ill import turned_to
 from rag.wording import normalise
 
@@ -76,7 +76,9 @@ class Dialogue:
         text = messages.of(kind).reply.in_language(language).replace("{writer}", writer)
         if kind not in MEDICAL_KINDS and conversation.urgency >= UrgencyLevel.III:
             held = conversation.urgency.title(language)
-            text += ("" if language == "zh" else " ") + messages.still_holds.in_language(language).replace("{urgency}", held)
+            text += ("" if language == "zh" else " ") + messages.still_holds.in_language(language).replace(
+                "{urgency}", held
+            )
         return MessageReply(text, kind)
 
     def level_answered(self, conversation: Conversation) -> UrgencyLevel:
@@ -247,7 +249,9 @@ class Dialogue:
 def load_dialogue(matcher: RedFlagMatcher, departments: dict[str, Department], index: PassageIndex) -> Dialogue:
     """The dialogue over the shipped questions and messages. Raises InvalidKnowledge when a record is broken."""
     intake = load_intake()
-    return Dialogue(matcher, QuestionBank(departments, intake), MessageSorter(load_messages()), IntakeReader(intake), index)
+    return Dialogue(
+        matcher, QuestionBank(departments, intake), MessageSorter(load_messages()), IntakeReader(intake), index
+    )
 
 
 def checked(text: str) -> str:

@@ -46,7 +46,9 @@ class IntakeReader:
 
     def __init__(self, knowledge: IntakeKnowledge) -> None:
         self._background = {record.id: record for record in knowledge.background}
-        self._lexicon = SignLexicon([(record.id, "background", record.zh + record.en) for record in knowledge.background])
+        self._lexicon = SignLexicon(
+            [(record.id, "background", record.zh + record.en) for record in knowledge.background]
+        )
 
     def read(self, findings: Findings, episode: Episode, bank: QuestionBank, language: Language) -> Intake:
         """What is known of the patient of an episode, in the language asked for."""
@@ -93,7 +95,9 @@ def _age(findings: Findings, episode: Episode, bank: QuestionBank, language: Lan
 def _pregnancy(findings: Findings, place: int) -> str:
     if findings.patient.pregnant is not None:
         possible = "pregnancy_possible" in findings.affirmed and "in_pregnancy" not in findings.affirmed
-        return _POSSIBLE[place] if possible and findings.patient.pregnant else _PREGNANCY[findings.patient.pregnant][place]
+        return (
+            _POSSIBLE[place] if possible and findings.patient.pregnant else _PREGNANCY[findings.patient.pregnant][place]
+        )
     return _POSSIBLE[place] if "pregnancy_possible" in findings.affirmed else ""
 
 

@@ -85,5 +85,5 @@ def _says_nothing(text: str) -> bool:
     """Digits and marks alone, one letter held down, or neighbouring keys."""
     letters = _rest(text)
     if not letters:
-        return not any("\U0001f300" <= character for character in text)  # a picture may mean something
+        return not any(character >= "\U0001f300" for character in text)  # a picture may mean something
     return len(letters) >= MIN_KEYS and (len(set(letters)) == 1 or any(letters in row for row in _KEYBOARD))

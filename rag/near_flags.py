@@ -78,9 +78,7 @@ def weighed_signs(
     return sorted(weighed, key=lambda entry: -entry.weight)
 
 
-def _askable(
-    signs: Sequence[DangerSign], findings: Findings, not_these: Collection[str]
-) -> Iterator[DangerSign]:
+def _askable(signs: Sequence[DangerSign], findings: Findings, not_these: Collection[str]) -> Iterator[DangerSign]:
     patient = findings.patient
     age = min(patient.likely_ages, default=None)
     heard = {mention.sign_id for mention in findings.mentions}

@@ -128,7 +128,9 @@ def _flags_by_sign(flags: Iterable[RedFlag]) -> tuple[dict[str, frozenset[str]],
     signless = set()
     for flag in flags:
         for combination in flag.when:
-            subjects = [subject for term in combination if term.kind in ("signs", "lasting") for subject in term.subjects]
+            subjects = [
+                subject for term in combination if term.kind in ("signs", "lasting") for subject in term.subjects
+            ]
             if not subjects:
                 signless.add(flag.id)
             for subject in subjects:

@@ -12,7 +12,9 @@ from knowledge.intake import DangerSign, IntakeKnowledge
 from knowledge.records import Language
 from knowledge.urgency import UrgencyLevel
 
-YES = frozenset({"是", "有", "会", "对", "是的", "有的", "会的", "对的", "嗯", "yes", "yeah", "yep", "y", "i do", "it is"})
+YES = frozenset(
+    {"是", "有", "会", "对", "是的", "有的", "会的", "对的", "嗯", "yes", "yeah", "yep", "y", "i do", "it is"}
+)
 NO = frozenset(
     {"没有", "没", "不是", "无", "不会", "否", "没有的", "都没有", "没有过", "不", "no", "none", "nope", "n", "not really", "none of these"}
 )  # fmt: skip
@@ -32,7 +34,7 @@ class QuestionBank:
 
     def by_id(self, question_id: str) -> FollowUpQuestion | None:
         """The question asked under that id; None when nobody asks it any more."""
-        name, *about = question_id.split(BETWEEN)
+        name, *_about = question_id.split(BETWEEN)
         if name == DANGER:
             signs = self.signs_of(question_id)
             return self.danger_question(signs) if signs else None
@@ -57,9 +59,7 @@ class QuestionBank:
     def danger_question(self, signs: tuple[DangerSign, ...]) -> FollowUpQuestion:
         """One question about at most four danger signs; any of them can be tapped, or none."""
         words = self.intake.danger_question
-        options = [
-            AnswerOption(zh=sign.option.zh, en=sign.option.en, says=sign.says or sign.option) for sign in signs
-        ]
+        options = [AnswerOption(zh=sign.option.zh, en=sign.option.en, says=sign.says or sign.option) for sign in signs]
         return FollowUpQuestion(
             id=BETWEEN.join([DANGER, *(sign.id for sign in signs)]),
             ask=words.ask,
@@ -95,7 +95,11 @@ def chosen_option(text: str, question: FollowUpQuestion | None) -> AnswerOption 
     said = text.strip().rstrip("。.").casefold()
     options = question.options if question else ()
     return next(
-        (option for option in options if said in (option.zh.rstrip("。.").casefold(), option.en.rstrip("。.").casefold())),
+        (
+            option
+            for option in options
+            if said in (option.zh.rstrip("。.").casefold(), option.en.rstrip("。.").casefold())
+        ),
         None,
     )
 
@@ -105,7 +109,9 @@ def _begun_option(plain: str, question: FollowUpQuestion) -> AnswerOption | None
     if plain not in YES | NO:
         return None
     begun = [
-        option for option in question.options if any(text.casefold().startswith(plain) for text in (option.zh, option.en))
+        option
+        for option in question.options
+        if any(text.casefold().startswith(plain) for text in (option.zh, option.en))
     ]
     return begun[0] if len(begun) == 1 else None
 

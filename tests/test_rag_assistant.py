@@ -42,7 +42,11 @@ def test_every_sentence_of_an_answer_stands_in_its_citation(assistant):
 
 
 def test_too_little_evidence_is_said_and_not_papered_over(assistant):
-    for question in ("量子计算机怎么编程", "who won the football world cup in 1998", "how are violins varnished in Cremona"):
+    for question in (
+        "量子计算机怎么编程",
+        "who won the football world cup in 1998",
+        "how are violins varnished in Cremona",
+    ):
         reply = assistant.reply(question)
         assert isinstance(reply.answer, Abstention) and reply.triage.urgency >= UrgencyLevel.IV
 

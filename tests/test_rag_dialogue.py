@@ -68,7 +68,9 @@ def test_an_answer_that_speaks_for_the_emergency_department_raises_the_level(ass
     from rag.follow_up import put
 
     question = bank.by_id("geriatrics_sudden") or next(
-        question for question in bank.departments["geriatrics"].questions if question.options[0].effect.get("emergency") == 3
+        question
+        for question in bank.departments["geriatrics"].questions
+        if question.options[0].effect.get("emergency") == 3
     )
     conversation = replace(assistant.reply("老人最近没精神").conversation, pending=put(question, "zh"))
     reply = assistant.reply(question.options[0].zh, conversation)
@@ -109,7 +111,7 @@ def test_a_relative_who_is_not_ill_begins_no_new_patient(assistant, texts):
 
 
 def test_the_same_trouble_of_another_patient_takes_over_the_signs_but_not_the_age(assistant):
-    first, second = talk(assistant, "我72岁，拉肚子", "那孩子呢")
+    _first, second = talk(assistant, "我72岁，拉肚子", "那孩子呢")
     assert second.follow_up.question_id.startswith("intake_same_complaint")
     third = assistant.reply(second.follow_up.options[0], second.conversation)
     findings = assistant.matcher.read(third.conversation.said())
@@ -138,7 +140,10 @@ def test_the_talk_goes_on_after_the_card_and_a_new_sign_still_counts(assistant):
 
 
 def test_the_card_and_the_note_say_what_they_must_in_both_languages(assistant):
-    for text, language in (("我28岁，女，头痛三天，在吃布洛芬，对青霉素过敏", "zh"), ("I'm 30, a rash for two days, asthma, allergic to penicillin", "en")):
+    for text, language in (
+        ("我28岁，女，头痛三天，在吃布洛芬，对青霉素过敏", "zh"),
+        ("I'm 30, a rash for two days, asthma, allergic to penicillin", "en"),
+    ):
         done = answer_until_card(assistant, assistant.reply(text))
         card, note = done.card, done.hand_off
         assert card.how_soon and card.where_to and card.deciding and card.bring and card.come_back
@@ -195,7 +200,9 @@ def random_talk(assistant, seed: int, length: int) -> None:
         if pending is not None and draw.random() < 0.5:
             message = draw.choice(pending.options)
         elif draw.random() < 0.1:
-            message = "".join(draw.choice("痛a 发烧？\n，chest没不x1") for _ in range(draw.randint(1, 30))).strip() or "痛"
+            message = (
+                "".join(draw.choice("痛a 发烧？\n，chest没不x1") for _ in range(draw.randint(1, 30))).strip() or "痛"
+            )
         else:
             message = draw.choice(TEXTS)
         reply = assistant.reply(message, conversation, draw.choice([None, None, "zh", "en"]))

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge.departments import AnswerOption, FollowUpQuestion, load_departments
-from knowledge.records import Bilingual
 from knowledge.conversation import Episode, Turn
+from knowledge.departments import AnswerOption, FollowUpQuestion, load_departments
 from knowledge.hospital import with_hospital_flags
 from knowledge.intake import load_intake
+from knowledge.records import Bilingual
 from knowledge.replies import RankedDepartment, TriageDecision
 from knowledge.urgency import UrgencyLevel
 from rag.follow_up import Situation, entropy, expected_gain, next_question, put
@@ -107,7 +107,10 @@ def test_an_option_is_recognised_in_either_language_and_free_text_is_none():
 def test_an_answer_says_what_was_asked_and_not_sure_says_nothing():
     question = DEPARTMENTS["allergy"].questions[2]  # 现在有没有喘不上气、喉咙紧、嘴舌肿？
     pending = put(question, "zh")
-    assert "喘不上气" in answered("现在就有", pending, BANK, {}).said or "喘不上气" in answered("有", pending, BANK, {}).said
+    assert (
+        "喘不上气" in answered("现在就有", pending, BANK, {}).said
+        or "喘不上气" in answered("有", pending, BANK, {}).said
+    )
     assert answered("不知道", pending, BANK, {}).said == "" and answered("Not sure", pending, BANK, {}).said == ""
     assert answered("我肚子疼", pending, BANK, {}).answers is None
     danger = put(BANK.by_id("danger__cold_sweat__faint"), "zh")

@@ -1,11 +1,13 @@
 """Do the questions help? Cases reduced to their first sentence; a scripted patient answers the rest from the full text.
 
-    python -m tests.benchmarks.dialogue [--vignettes N] [--phrases N] [--talks]
+    python -m tests.benchmarks.dialogue [--vignettes N] [--phrases N] [--triage DIR] [--public N] [--talks]
 
 The scripted patient says what the full text says and no more: a danger sign, an age, a temperature, an option of a
 department's question is chosen only where the same matcher, or most of the option's words, are found in the full text;
 "none" only where all of it is denied there; otherwise "not sure". Urgency is scored on tests/data/urgency_vignettes.jsonl, the first department on
-tests/data/routing_phrases.jsonl (their departments were given by hand before any router existed).
+tests/data/routing_phrases.jsonl (their departments were given by hand before any router existed) and, with --triage, on
+Toyhom and CMtMedQA questions, whose texts are long enough to answer questions from. Departments are scored before the
+emergency override: the first department that is not the emergency department, unless that is the right one.
 """
 
 from __future__ import annotations
@@ -20,12 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knowledge.conversation import Conversation, FollowUp
+from knowledge.departments import EMERGENCY_ID
 from knowledge.records import Language
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
+from rag.dialogue import language_of
 from rag.lexical import share_covered, tokens_of
 from rag.sentences import split_sentences
 from rag.statements import BETWEEN, NO, YES
+from tests.benchmarks.routing import Case, own_cases, public_cases
 from tests.benchmarks.urgency import share
 from ui.ready import ready_assistant
 
@@ -38,12 +43,12 @@ SEED = 5
 
 @dataclass(frozen=True)
 class Talk:
-    """What one reduced case became. first: the department's id before and after the questions."""
+    """What one reduced case became. ranked: the departments' ids before and after the questions, best first."""
 
     level_before: UrgencyLevel
     level_after: UrgencyLevel
-    first_before: str
-    first_after: str
+    ranked_before: tuple[str, ...]
+    ranked_after: tuple[str, ...]
     asked: int
     known: int  # questions the scripted patient could answer
 
@@ -124,10 +129,15 @@ def talked(assistant: Assistant, first: str, full: str, language: Language) -> T
         answer = patient.answer(reply.follow_up)
         asked, known = asked + 1, known + (answer != reply.follow_up.options[-1])
         reply = assistant.reply(answer, reply.conversation, language)
-    firsts = [
-        next((entry.department.id for entry in step.triage.departments), "") for step in (before, reply)
-    ]
-    return Talk(before.triage.urgency, reply.triage.urgency, firsts[0], firsts[1], asked, known)
+    ranked = [ranked_ids(step) for step in (before, reply)]
+    return Talk(before.triage.urgency, reply.triage.urgency, ranked[0], ranked[1], asked, known)
+
+
+def ranked_ids(reply: AssistantReply) -> tuple[str, ...]:
+    """The departments shown, best first, before the emergency override."""
+    ids = [entry.department.id for entry in reply.triage.departments]
+    overridden = reply.triage.urgency >= UrgencyLevel.II and ids[:1] == [EMERGENCY_ID]
+    return tuple(ids[1:] if overridden else ids)
 
 
 def first_part(text: str) -> str:
@@ -159,32 +169,40 @@ def urgency(assistant: Assistant, rows: Sequence[dict], show: bool) -> None:
     _questions([talk for _, talk in talks])
     if show:
         for row, talk in talks:
-            print(row["level"], talk.level_before.label, "->", talk.level_after.label, talk.asked, "|", row["text"][:90])
+            print(
+                row["level"], talk.level_before.label, "->", talk.level_after.label, talk.asked, "|", row["text"][:90]
+            )
 
 
-def departments(assistant: Assistant, rows: Sequence[dict], show: bool) -> None:
-    talks = [(row, talked(assistant, first_part(row["text"]), row["text"], row["language"])) for row in rows]
-    full = [assistant.reply(row["text"]).triage.departments[0].department.id for row in rows]
-    cut = [place for place, row in enumerate(rows) if first_part(row["text"]) != row["text"]]
-    for name, places in (("all", range(len(rows))), ("shortened", cut)):
-        chosen = list(places)
-        before = sum(talks[place][1].first_before == rows[place]["department"] for place in chosen)
-        after = sum(talks[place][1].first_after == rows[place]["department"] for place in chosen)
-        whole = sum(full[place] == rows[place]["department"] for place in chosen)
-        n = len(chosen)
-        print(f"first department right, {name}: first part {share(before, n)}; after the questions {share(after, n)}")
-        print(f"   with the full text at once {share(whole, n)}")
-    _questions([talk for _, talk in talks])
-    if show:
-        for row, talk in talks:
-            if talk.first_before != talk.first_after:
-                print(row["department"], talk.first_before, "->", talk.first_after, talk.asked, "|", row["text"][:90])
+def departments(assistant: Assistant, name: str, cases: Sequence[Case], show: bool) -> None:
+    talks = [talked(assistant, first_part(case.text), case.text, language_of(case.text)) for case in cases]
+    whole = [ranked_ids(assistant.reply(case.text, language=language_of(case.text))) for case in cases]
+    n = len(cases)
+    before = sum(is_right(case, talk.ranked_before) for case, talk in zip(cases, talks, strict=True))
+    after = sum(is_right(case, talk.ranked_after) for case, talk in zip(cases, talks, strict=True))
+    full = sum(is_right(case, ids) for case, ids in zip(cases, whole, strict=True))
+    print(f"first department right, {name}: first part {share(before, n)}; after the questions {share(after, n)}")
+    print(f"   with the full text at once {share(full, n)}")
+    _questions(talks)
+    for case, talk in zip(cases, talks, strict=True):
+        if show and talk.ranked_before[:1] != talk.ranked_after[:1]:
+            print(
+                sorted(case.right), talk.ranked_before[:1], "->", talk.ranked_after[:1], talk.asked, "|", case.text[:90]
+            )
+
+
+def is_right(case: Case, ids: Sequence[str]) -> bool:
+    """Whether the first department of the case's label space is one that counts."""
+    inside = [department_id for department_id in ids if case.labels is None or department_id in case.labels]
+    return bool(inside) and inside[0] in case.right
 
 
 def _questions(talks: Sequence[Talk]) -> None:
     asked = [talk.asked for talk in talks]
     known = sum(talk.known for talk in talks) / max(sum(asked), 1)
-    print(f"   questions: mean {statistics.mean(asked):.2f}, most {max(asked)}; answered otherwise than “not sure” {known:.2f}")
+    print(
+        f"   questions: mean {statistics.mean(asked):.2f}, most {max(asked)}; answered otherwise than “not sure” {known:.2f}"
+    )
 
 
 def _rows(name: str, count: int) -> list[dict]:
@@ -196,13 +214,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vignettes", type=int, default=200)
     parser.add_argument("--phrases", type=int, default=510)
+    parser.add_argument("--triage", type=Path, help="folder with the public sets")
+    parser.add_argument("--public", type=int, default=150, help="questions drawn from each public set")
     parser.add_argument("--talks", action="store_true", help="print every talk")
     chosen = parser.parse_args()
     assistant = ready_assistant()
     if chosen.vignettes:
         urgency(assistant, _rows("urgency_vignettes.jsonl", chosen.vignettes), chosen.talks)
-    if chosen.phrases:
-        departments(assistant, _rows("routing_phrases.jsonl", chosen.phrases), chosen.talks)
+    sets = [("own phrases", [case for case in own_cases() if EMERGENCY_ID not in case.right], chosen.phrases)]
+    if chosen.triage:
+        public = {name: cases for name, cases, _ in public_cases(chosen.triage) if name in ("toyhom", "cmtmedqa")}
+        sets += [(name, cases, chosen.public) for name, cases in public.items()]
+    for name, cases, count in sets:
+        if count:
+            drawn = random.Random(SEED).sample(cases, min(count, len(cases)))
+            departments(assistant, name, drawn, chosen.talks)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import json
 import random
 from pathlib import Path
 
-from ui.reply_text import reply_as_text
 from ui.ready import ready_assistant
+from ui.reply_text import reply_as_text
 
 
 def main() -> None:
