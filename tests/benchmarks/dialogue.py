@@ -24,6 +24,7 @@ from pathlib import Path
 from knowledge.conversation import Conversation, FollowUp
 from knowledge.departments import EMERGENCY_ID
 from knowledge.records import Language
+from knowledge.replies import AssistantReply
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
 from rag.dialogue import language_of
