@@ -75,9 +75,13 @@ class IntakeKnowledge(Record):
 def load_intake(path: Path = KNOWLEDGE_DIR / "intake.yaml") -> IntakeKnowledge:
     """The questions and the background, validated. Raises InvalidKnowledge for an id that stands there twice."""
     intake = validated(IntakeKnowledge, read_yaml(path), path)
-    ids = [record.id for record in (*intake.history_questions, *intake.danger_signs, *intake.background)]
-    for kind in (intake.danger_signs, intake.background, intake.history_questions):
-        names = [record.id for record in kind]
-        if len(set(names)) < len(names):
-            raise InvalidKnowledge(f"{path.name}: an id is used twice among {sorted(ids)[:1]}…; rename one")
+    lists = {
+        "history_questions": [question.id for question in intake.history_questions],
+        "danger_signs": [sign.id for sign in intake.danger_signs],
+        "background": [record.id for record in intake.background],
+    }
+    for name, ids in lists.items():
+        twice = next((one for one in ids if ids.count(one) > 1), None)
+        if twice:
+            raise InvalidKnowledge(f"{path.name}: {name}: {twice!r} is there twice; rename one")
     return intake

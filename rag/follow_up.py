@@ -19,7 +19,7 @@ from rag.statements import BETWEEN, DANGER, QuestionBank
 MAX_QUESTIONS = 5
 DECIDED = 0.75  # share of the leading department at which no more is asked about departments
 LEADING = 4  # departments a question must tell apart
-MIN_GAIN = 0.12  # nats of expected information below which a question is not worth the patient's time
+MIN_GAIN = 0.18  # nats of expected information below which a question is not worth the patient's time
 LEVEL_WEIGHT = 1.5  # a nat about the level counts for more than one about the department
 DANGER_OPTIONS, MAX_DANGER_QUESTIONS = 4, 2
 MIN_DANGER_WEIGHT = 0.25

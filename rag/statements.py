@@ -34,7 +34,7 @@ class QuestionBank:
 
     def by_id(self, question_id: str) -> FollowUpQuestion | None:
         """The question asked under that id; None when nobody asks it any more."""
-        name, *_about = question_id.split(BETWEEN)
+        name, *_ = question_id.split(BETWEEN)
         if name == DANGER:
             signs = self.signs_of(question_id)
             return self.danger_question(signs) if signs else None
@@ -53,7 +53,7 @@ class QuestionBank:
 
     def signs_of(self, question_id: str) -> tuple[DangerSign, ...]:
         """The danger signs a question puts; none for any other question."""
-        name, *_about = question_id.split(BETWEEN)
+        name, *about = question_id.split(BETWEEN)
         return tuple(sign for sign in self.intake.danger_signs if sign.id in about) if name == DANGER else ()
 
     def danger_question(self, signs: tuple[DangerSign, ...]) -> FollowUpQuestion:
