@@ -15,14 +15,16 @@ from rag.gates import holds_instructions
 from rag.passages import Passage, RetrievedPassage
 from rag.relevance import RelevanceFeatures, features_of, load_relevance
 from rag.retriever import HybridSearch
+from rag.support import populations
 from rag.topics import topics_of
-from rag.writers import is_named
+from rag.writers import is_for_others, is_named
 
 MIN_SCORE = 0.2  # below this a passage is not worth judging
 SOURCE_WEIGHTS = (1.0, 0.5, 0.3)  # of a source's best passages; chosen on the calibration questions
 NAMED_SOURCE_BONUS = 0.05
 NAMED_DEPARTMENT_BONUS = 0.05
 DESCRIPTION_MALUS = 0.4
+OTHERS_MALUS = 0.6  # of a guide for children or pregnancy where nobody spoke of either
 PER_SOURCE = 2
 _DANGER_LABELS = {"zh": frozenset({"120", "急诊", "当天"}), "en": frozenset({"120", "emergency", "today"})}
 
@@ -136,6 +138,7 @@ def _by_source(found: Sequence[RetrievedPassage], asked: Asked) -> list[Retrieve
     for entry in sorted(found, key=lambda entry: -entry.score):
         passages[entry.passage.source_id].append(entry)
     leading = {entry.department.id for entry in asked.departments[:2]}
+    told = populations(f"{asked.told} {asked.query}")
     where_to = "department" in topics_of(asked.question, asked.language)
 
     def worth(entries: list[RetrievedPassage]) -> float:
@@ -147,6 +150,7 @@ def _by_source(found: Sequence[RetrievedPassage], asked: Asked) -> list[Retrieve
             + (NAMED_SOURCE_BONUS if is_named(best, asked.query) else 0.0)
             + (NAMED_DEPARTMENT_BONUS if preferred else 0.0)
             - (DESCRIPTION_MALUS if described else 0.0)
+            - (OTHERS_MALUS if is_for_others(best.title, told) else 0.0)
         )
 
     return [entry for entries in sorted(passages.values(), key=worth, reverse=True) for entry in entries[:PER_SOURCE]]

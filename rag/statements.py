@@ -54,7 +54,8 @@ class QuestionBank:
     def signs_of(self, question_id: str) -> tuple[DangerSign, ...]:
         """The danger signs a question puts; none for any other question."""
         name, *about = question_id.split(BETWEEN)
-        return tuple(sign for sign in self.intake.danger_signs if sign.id in about) if name == DANGER else ()
+        known = {sign.id: sign for sign in self.intake.danger_signs} if name == DANGER else {}
+        return tuple(known[sign_id] for sign_id in about if sign_id in known)
 
     def danger_question(self, signs: tuple[DangerSign, ...]) -> FollowUpQuestion:
         """One question about at most four danger signs; any of them can be tapped, or none."""

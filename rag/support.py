@@ -96,11 +96,11 @@ def _number(claim: Claim, _weights: Mapping[str, float]) -> bool:
 
 
 def _population(claim: Claim, _weights: Mapping[str, float]) -> bool:
-    said, known = _populations(claim.sentence), _populations(f"{claim.headings}\n{claim.told}")
-    if not said <= _populations(claim.passage) | _populations(claim.headings):
+    said, known = populations(claim.sentence), populations(f"{claim.headings}\n{claim.told}")
+    if not said <= populations(claim.passage) | populations(claim.headings):
         return True
     rests_on = nearest_sentence(claim.sentence, claim.passage)
-    return not _populations(rests_on) <= said | known
+    return not populations(rests_on) <= said | known
 
 
 def _polarity(claim: Claim, _weights: Mapping[str, float]) -> bool:
@@ -298,7 +298,8 @@ def _only(text: str, one: re.Pattern[str], other: re.Pattern[str]) -> bool:
     return bool(one.search(text)) and not other.search(text)
 
 
-def _populations(text: str) -> set[str]:
+def populations(text: str) -> set[str]:
+    """Whom a text is about, by the names in contrasts.yaml: child, pregnant, old, ..."""
     plain = normalise(text)
     return {name for name, pattern in _words().populations.items() if pattern.search(plain)}
 

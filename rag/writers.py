@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from rag.evidence import AnswerPart, DraftSentence, Evidence
 from rag.lexical import share_covered, tokens_of
 from rag.passages import Passage
 from rag.sentences import split_sentences
+from rag.support import populations
 from rag.topics import asks
 from rag.wording import normalise
 
@@ -22,6 +23,8 @@ EARLIER = 0.03  # what each place further down among the passages costs
 EARLIER_SENTENCE = (
     0.015  # the same for each sentence further down in a passage: sections begin with what holds for most
 )
+YOUNG = frozenset({"newborn", "baby", "child", "teenager"})
+SPECIAL = frozenset({*YOUNG, "pregnant", "breastfeeding"})
 MIN_SENTENCE_CHARS = {"zh": 8, "en": 25}
 _OWN_QUESTION = re.compile(r" > ([^>]+)$")
 
@@ -148,6 +151,15 @@ def is_named(passage: Passage, question: str) -> bool:
     return normalise(passage.title) in normalise(question)
 
 
+def is_for_others(text: str, told: Set[str]) -> bool:
+    """Whether a text is about children, pregnancy or the time after a birth, and the patient said nothing of either.
+
+    told: whom the patient's words are about (rag.support.populations).
+    """
+    about = populations(text) & SPECIAL
+    return bool(about) and not (about & told or ("child" in about and told & YOUNG))
+
+
 def _sentences(passage: Passage) -> list[str]:
     return [sentence.text.removeprefix("- ").strip() for sentence in split_sentences(passage.text)]
 
@@ -164,6 +176,8 @@ def _mutual_match(evidence: Evidence, title: str, question: str) -> float:
 
 def _may_stand(text: str, passage: Passage, evidence: Evidence) -> bool:
     if len(text) < MIN_SENTENCE_CHARS[evidence.language] or text.endswith(("？", "?", "：", ":")):
+        return False
+    if is_for_others(text, populations(f"{passage.title} {evidence.told}")):
         return False
     label = text.replace("：", ":").partition(":")[0].strip().casefold()
     is_danger_line = passage.section in SECTIONS["danger"]

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from knowledge.errors import IndexDamaged, IndexMissing, InvalidQuestion
-from knowledge.replies import Abstention, AssistantReply, CitedAnswer, Conversation, TriageDecision
+from knowledge.replies import Abstention, AnswerPiece, AssistantReply, CitedAnswer, Conversation, TriageDecision
 from knowledge.urgency import UrgencyLevel
 from rag import load_assistant
 from rag.config import Settings
@@ -90,7 +90,9 @@ def test_the_stream_gives_the_same_parts_triage_first(assistant):
     parts = list(assistant.stream("拉肚子两天"))
     reply = parts[-1]
     assert isinstance(parts[0], TriageDecision) and isinstance(reply, AssistantReply)
-    assert parts[0] == reply.triage and parts[1] == reply.answer
+    pieces = [part for part in parts if isinstance(part, AnswerPiece)]
+    assert parts[0] == reply.triage and parts[1 + len(pieces)] == reply.answer
+    assert tuple(piece.sentence for piece in pieces) == reply.answer.sentences
     assert reply == assistant.reply("拉肚子两天")
 
 
@@ -164,3 +166,11 @@ def pipeline_documents():
     from ingest.knowledge_sources import knowledge_documents
 
     return knowledge_documents()
+
+
+def test_a_grown_up_is_not_answered_from_a_childrens_guide(assistant):
+    for text in ("拉肚子两天", "I have had diarrhoea for two days", "发烧一天了，38度"):
+        cited = {citation.source_id for citation in assistant.reply(text).answer.citations}
+        assert cited and not any("children" in source for source in cited)
+    reply = assistant.reply("我女儿3岁，拉肚子两天")
+    assert "guidelines/diarrhoea_in_children" in {citation.source_id for citation in reply.answer.citations}

@@ -106,8 +106,12 @@ def test_whatever_is_admitted_may_be_shown_and_was_cited(sentence, other):
 
 
 def answered(asked: Asked, search, writer) -> CitedAnswer | Abstention:
-    *_, last = answer_from_passages(asked, search, writer, 6)
-    return last
+    pieces = answer_from_passages(asked, search.current(), writer, 6)
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as whole:
+            return whole.value
 
 
 QUESTION = Asked.alone("高血压患者每天能吃多少盐", "zh")
