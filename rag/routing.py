@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,12 @@ class RoutingIndex:
             places[phrase.department_id].append(place)
         self._places = {department_id: np.array(found) for department_id, found in places.items()}
         self._names = [(normalise(phrase.text), phrase.department_id) for phrase in phrases if phrase.is_name]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over the phrases; changes whenever a department gains or loses one."""
+        rows = [[phrase.department_id, phrase.text] for phrase in self.phrases]
+        return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()[:16]
 
     @classmethod
     def build(cls, departments: Mapping[str, Department], embedder: Embedder) -> RoutingIndex:

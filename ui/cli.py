@@ -16,6 +16,7 @@ COMMANDS = {
     "index": ("ui.index_command", "index", "Build and look at the passage index."),
     "knowledge": ("ui.knowledge_command", "knowledge", "Check and export departments, red flags and guides."),
     "eval": ("ui.eval_command", "evaluate", "Measure retrieval on data of your own."),
+    "triage": ("ui.triage_command", "triage", "Learn a hospital's own routing from its solved cases."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }
 

@@ -12,6 +12,8 @@ EVALUATIONS = {
         "retrieval",
         "Score BM25, the embedder and both together on a BEIR folder.",
     ),
+    "triage": ("ui.eval_triage_command", "triage", "Score the choice of departments on solved cases."),
+    "urgency": ("ui.eval_triage_command", "urgency", "Score the level given to vignettes."),
 }
 
 
@@ -21,4 +23,6 @@ def evaluate() -> None:
 
     \b
     daozhen eval retrieval ~/beir/our-questions
+    daozhen eval triage solved.jsonl --folds 5
+    daozhen eval urgency vignettes.jsonl
     """
