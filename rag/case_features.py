@@ -35,7 +35,7 @@ class Reader:
         """(departments,) the general routing's log-odds for the patient's own words."""
         words = patient_words(dialogue) or dialogue
         query = self.embedder.encode_queries([words])[0] if vector is None else vector
-        return np.array([score.log_odds for score in self.routing.scores(words, query)])
+        return self.routing.log_odds(words, query)
 
     def dense(self, dialogues: Sequence[str]) -> np.ndarray:
         """(dialogues, departments + dimension) the general routing's shares and the vectors, scaled."""

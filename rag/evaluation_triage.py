@@ -116,6 +116,7 @@ def spelled(values: dict[str, Any], cases: Sequence[SolvedCase]) -> dict[str, An
     """The figures with departments under the spelling the cases use most."""
     names = usual_spellings(cases)
     rows = [
-        {**row, **{side: names.get(row[side], row[side]) for side in ("right", "given")}} for row in values["confusions"]
+        {**row, **{side: names.get(row[side], row[side]) for side in ("right", "given")}}
+        for row in values["confusions"]
     ]
     return {**values, "confusions": rows}

@@ -51,7 +51,9 @@ def level_reader(hospital_dir: Path | None = None) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         findings = matcher.read(text)
-        return max([floor_level(findings, self_care), *(raised.flag.level for raised in findings.raised)]).evaluation_group
+        return max(
+            [floor_level(findings, self_care), *(raised.flag.level for raised in findings.raised)]
+        ).evaluation_group
 
     return read
 
@@ -65,9 +67,7 @@ def figures(vignettes: Sequence[Vignette], given: Sequence[str]) -> dict[str, An
     table = Counter((vignette.level, level) for vignette, level in zip(vignettes, given, strict=True))
 
     def count(test: Callable[[int, int], bool]) -> int:
-        return sum(
-            number for (right, level), number in table.items() if test(LEVELS.index(right), LEVELS.index(level))
-        )
+        return sum(number for (right, level), number in table.items() if test(LEVELS.index(right), LEVELS.index(level)))
 
     n, top = len(vignettes), len(LEVELS) - 1
     emergencies = count(lambda right, _: right == top)
@@ -83,4 +83,10 @@ def figures(vignettes: Sequence[Vignette], given: Sequence[str]) -> dict[str, An
 
 def _share(hits: int, n: int) -> dict[str, Any]:
     low, high = clopper_pearson(hits, n)
-    return {"cases": hits, "of": n, "share": round(hits / n, 4) if n else None, "low": round(low, 4), "high": round(high, 4)}
+    return {
+        "cases": hits,
+        "of": n,
+        "share": round(hits / n, 4) if n else None,
+        "low": round(low, 4),
+        "high": round(high, 4),
+    }

@@ -8,7 +8,6 @@ A second one tells how many departments the answer has. The answer is the set mo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,9 +81,24 @@ class Scorers:
         bayes = np.asarray(matrix @ arrays["bayes"])
         cosines = np.asarray((normalize(matrix) @ self.matrix.T).todense())
         votes = np.log(self._votes(cosines) + FLOOR)
-        bayes = bayes - np.log(np.exp(bayes - bayes.max(1, keepdims=True)).sum(1, keepdims=True)) - bayes.max(1, keepdims=True)
+        bayes = (
+            bayes
+            - np.log(np.exp(bayes - bayes.max(1, keepdims=True)).sum(1, keepdims=True))
+            - bayes.max(1, keepdims=True)
+        )
         leads = margins - np.log(np.exp(margins).sum(axis=1, keepdims=True))
-        rows = np.stack([margins, leads, bayes, votes, named[:, :, 0], named[:, :, 1], margins.argmax(1)[:, None] == np.arange(margins.shape[1])], axis=2)
+        rows = np.stack(
+            [
+                margins,
+                leads,
+                bayes,
+                votes,
+                named[:, :, 0],
+                named[:, :, 1],
+                margins.argmax(1)[:, None] == np.arange(margins.shape[1]),
+            ],
+            axis=2,
+        )
         sizes = np.asarray(matrix @ arrays["size_coefficients"]) + arrays["size_intercepts"]
         return rows, sizes, cosines.max(axis=1)
 
@@ -113,7 +127,11 @@ class LearnedHead:
         weighing = (pooled.coef_[0], pooled.intercept_)
         chances = _sigmoid(rows @ weighing[0] + weighing[1])
         counted = np.minimum(cases.right.sum(axis=1).astype(int), MAX_SIZE)
-        sized = LogisticRegression(C=1.0, max_iter=1000).fit(_size_features(chances, sizes, rows), counted) if len(set(counted)) > 1 else None
+        sized = (
+            LogisticRegression(C=1.0, max_iter=1000).fit(_size_features(chances, sizes, rows), counted)
+            if len(set(counted)) > 1
+            else None
+        )
         return cls(Scorers.fit(cases), weighing, _size_model(sized, int(counted[0])))
 
     def answers(self, matrix: Any, named: np.ndarray) -> list[Answer]:
@@ -140,7 +158,10 @@ def best_set(chances: np.ndarray, size_chances: np.ndarray) -> tuple[int, ...]:
     for odd in odds:
         sums[1:] = sums[1:] + odd * sums[:-1]
     products = np.cumprod(odds[order[:most]])
-    return tuple(int(place) for place in order[: int(np.argmax(size_chances[:most] * products / np.maximum(sums[1:], 1e-300))) + 1])
+    return tuple(
+        int(place)
+        for place in order[: int(np.argmax(size_chances[:most] * products / np.maximum(sums[1:], 1e-300))) + 1]
+    )
 
 
 def _held_out_features(cases: Cases) -> tuple[np.ndarray, np.ndarray]:

@@ -107,6 +107,8 @@ def fit(
     cases: Sequence[SolvedCase], reader: Reader, ours: Mapping[str, tuple[str, ...]] | None = None
 ) -> LearnedRouting:
     """Learns from cases. Raises InvalidCases where there are too few, or one department only."""
+    if len(cases) < MIN_CASES:
+        raise InvalidCases(f"{len(cases)} solved cases are too few to learn from; give at least {MIN_CASES}")
     texts = [prepared(case.dialogue) for case in cases]
     return _fit(cases, texts, reader.dense(texts), reader, ours or {})
 
@@ -124,8 +126,10 @@ def cross_validated(
     """
     from sklearn.model_selection import KFold
 
-    if len(cases) < folds * 2:
-        raise InvalidCases(f"{len(cases)} cases are too few for {folds} folds; give at least {folds * 2}")
+    if len(cases) < max(MIN_CASES, folds * 2):
+        raise InvalidCases(
+            f"{len(cases)} cases are too few for {folds} folds; give at least {max(MIN_CASES, folds * 2)}"
+        )
     texts = [prepared(case.dialogue) for case in cases]
     dense = reader.dense(texts)
     found: dict[int, tuple[LearnedAnswer, frozenset[str]]] = {}
@@ -146,7 +150,7 @@ def _fit(
     ours: Mapping[str, tuple[str, ...]],
 ) -> LearnedRouting:
     labels = sorted({key for case in cases for key in case.keys()})
-    if len(cases) < MIN_CASES or len(labels) < MIN_LABELS:
+    if len(cases) < MIN_CASES // 2 or len(labels) < MIN_LABELS:
         raise InvalidCases(
             f"{len(cases)} solved cases of {len(labels)} departments are too few to learn from; "
             f"give at least {MIN_CASES} cases of {MIN_LABELS} departments"

@@ -59,7 +59,9 @@ def save(
     fresh = Path(tempfile.mkdtemp(prefix="g-", dir=root))
     try:
         rows = [{"dialogue": prepared(case.dialogue), "departments": list(case.departments)} for case in cases]
-        (fresh / CASES).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        (fresh / CASES).write_text(
+            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+        )
         words = {
             "vocabulary": routing.features.vocabulary,
             "labels": routing.features.labels,
@@ -161,7 +163,11 @@ def _arrays(routing: LearnedRouting) -> dict[str, np.ndarray]:
     arrays |= {"idf": routing.features.idf, "right": head.scorers.right.astype(np.float32)}
     arrays |= {"weighing": head.weighing[0], "weighing_start": head.weighing[1]}
     arrays |= {"sizing": head.sizing[0], "sizing_start": head.sizing[1]}
-    arrays |= {"case_data": matrix.data.astype(np.float32), "case_columns": matrix.indices, "case_starts": matrix.indptr}
+    arrays |= {
+        "case_data": matrix.data.astype(np.float32),
+        "case_columns": matrix.indices,
+        "case_starts": matrix.indptr,
+    }
     return {**arrays, "case_shape": np.array(matrix.shape)}
 
 

@@ -113,6 +113,8 @@ def _urgency_table(values: dict[str, Any]) -> str:
     lines.append("")
     for name in ("under_triaged", "over_triaged", "emergencies_below_urgent", "raised_to_emergency"):
         share = values[name]
-        part = "none" if share["share"] is None else f"{share['share']:.1%} (95 %: {share['low']:.1%}-{share['high']:.1%})"
+        part = (
+            "none" if share["share"] is None else f"{share['share']:.1%} (95 %: {share['low']:.1%}-{share['high']:.1%})"
+        )
         lines.append(f"{name.replace('_', ' '):<26}{share['cases']}/{share['of']}  {part}")
     return "\n".join(lines)

@@ -105,7 +105,9 @@ def status(as_json: bool) -> None:
         click.echo("nothing was learned; the general routing serves")
     else:
         click.echo(f"learned {found.learned_at} from {found.cases:,} cases of {found.departments} departments")
-        click.echo("it serves" if serves else f"it does not serve: embedder or departments changed; {learned_store.REMEDY}")
+        click.echo(
+            "it serves" if serves else f"it does not serve: embedder or departments changed; {learned_store.REMEDY}"
+        )
 
 
 @triage.command()
