@@ -37,7 +37,7 @@ def learned_outcomes(
     """Label space: the case's candidates together with the departments seen in the solved cases."""
     return [
         Outcome(
-            case.keys(),
+            case.department_keys(),
             frozenset(answer.departments),
             tuple(key for key, _ in answer.ranking),
             known | frozenset(map(name_key, case.candidates)),
@@ -61,10 +61,10 @@ def general_outcomes(
         keys = list(dict.fromkeys(map(name_key, case.candidates)))
         if keys:
             meant = {key: [places[found] for found in ours[key] if found in places] for key in keys}
-            right = case.keys()
+            right = case.department_keys()
         else:
             meant = {department_id: [places[department_id]] for department_id in project}
-            right = frozenset(_as_ours(key, ours) for key in case.keys())
+            right = frozenset(_as_ours(key, ours) for key in case.department_keys())
         scores = {key: max(log_odds[found] for found in rows) for key, rows in meant.items() if rows}
         ranking = tuple(sorted(scores, key=lambda key: (-scores[key], key)))
         outcomes.append(Outcome(right, frozenset(ranking[:1]), ranking, frozenset(meant)))

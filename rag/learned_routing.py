@@ -149,14 +149,14 @@ def _fit(
     reader: Reader,
     ours: Mapping[str, tuple[str, ...]],
 ) -> LearnedRouting:
-    labels = sorted({key for case in cases for key in case.keys()})
+    labels = sorted({key for case in cases for key in case.department_keys()})
     if len(cases) < MIN_CASES // 2 or len(labels) < MIN_LABELS:
         raise InvalidCases(
             f"{len(cases)} solved cases of {len(labels)} departments are too few to learn from; "
             f"give at least {MIN_CASES} cases of {MIN_LABELS} departments"
         )
     features = CaseFeatures.fit(texts, labels)
-    right = np.array([[label in case.keys() for label in labels] for case in cases], dtype=float)
+    right = np.array([[label in case.department_keys() for label in labels] for case in cases], dtype=float)
     matrix = matrix_of(features.words(), texts, dense)
     head = LearnedHead.fit(Cases(matrix, features.named(texts), right))
     return LearnedRouting(features, head, reader, usual_spellings(cases), ours)

@@ -29,7 +29,7 @@ class SolvedCase:
     departments: tuple[str, ...]
     candidates: tuple[str, ...] = ()
 
-    def keys(self) -> frozenset[str]:
+    def department_keys(self) -> frozenset[str]:
         """The departments under the spelling in which they are compared."""
         return frozenset(name_key(name) for name in self.departments)
 

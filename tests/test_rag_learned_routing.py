@@ -220,11 +220,11 @@ def test_figures_are_counted_as_documented():
 def test_learn_status_and_forget_from_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DAOZHEN_HOME", str(tmp_path / "home"))
     path = tmp_path / "solved.jsonl"
-    rows = [{"dialogue": case.dialogue, "departments": list(case.departments)} for case in solved(2)]
+    rows = [{"dialogue": case.dialogue, "departments": list(case.departments)} for case in solved(3)]
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     assert main(["triage", "learn", str(path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["cases"] == 24 and report["cross_validated"]["n"] == 24
+    assert report["cases"] == 36 and report["cross_validated"]["n"] == 36
     assert main(["triage", "status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["serves"] is True
     assert main(["triage", "forget"]) == 0
