@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +24,12 @@ from knowledge.replies import (
 from knowledge.self_care import load_self_care
 from knowledge.urgency import UrgencyLevel
 from rag.answering import answer_from_passages, joined, red_flag_advice
+from rag.case_features import Reader
 from rag.config import Settings, load_settings
 from rag.embedder import Embedder, load_embedder
 from rag.follow_up import chosen_option, next_question
+from rag.learned_routing import LearnedRouting, combined
+from rag.learned_store import load_or_warn
 from rag.passage_index import REBUILD, PassageIndex
 from rag.red_flag_matcher import RedFlagMatcher
 from rag.retriever import HybridSearch
@@ -47,6 +51,7 @@ class Assistant:
     context: TriageContext
     writer: Writer
     settings: Settings
+    learned: LearnedRouting | None = None  # a hospital's own routing, from its solved cases
 
     def reply(
         self, text: str, conversation: Conversation | None = None, language: Language | None = None
@@ -101,7 +106,7 @@ class Assistant:
         query = self.search.embedder.encode_queries([words])[0]
         return [
             replace(score, log_odds=score.log_odds + effects.get(score.department_id, 0.0))
-            for score in self.routing.scores(words, query)
+            for score in combined(self.routing.scores(words, query), self.learned, words, query)
         ]
 
     def _said(self, conversation: Conversation) -> str:
@@ -124,13 +129,18 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
     hospital_dir = settings.hospital_path
     flags, signs = with_hospital_flags(hospital_dir)
     search = open_search(settings)
+    routing = RoutingIndex.load(search.index.folder / "routing")
+    learned, warning = load_or_warn(settings.home, Reader(routing, search.embedder))
+    if warning:
+        print(f"daozhen: warning: {warning}", file=sys.stderr)
     return Assistant(
         matcher=RedFlagMatcher(flags, signs),
-        routing=RoutingIndex.load(search.index.folder / "routing"),
+        routing=routing,
         search=search,
         context=TriageContext(departments, load_hospital(hospital_dir, tuple(departments)), load_self_care()),
         writer=writer or ExtractiveWriter(),
         settings=settings,
+        learned=learned,
     )
 
 
