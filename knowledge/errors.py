@@ -72,6 +72,16 @@ class InvalidEvaluationSet(AssistantError):
     exit_code = 2
 
 
+class InvalidCases(AssistantError):
+    """A file of solved cases or vignettes does not say what its form needs; the text names file and line."""
+
+    exit_code = 2
+
+
+class LearnedRoutingDamaged(AssistantError):
+    """What was learned from solved cases is there but cannot be trusted; the general routing serves instead."""
+
+
 class MissingExtra(AssistantError):
     """An optional dependency is needed; the text names the extra that brings it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +25,13 @@ from knowledge.self_care import load_self_care
 from knowledge.urgency import UrgencyLevel
 from rag.answering import Asked, answer_from_passages, joined, level_advice, red_flag_advice
 from rag.card import hand_off_note, triage_card
+from rag.case_features import Reader
 from rag.chat_models import load_writer
 from rag.config import Settings, load_settings
 from rag.dialogue import Dialogue, checked, load_dialogue, reply_language
 from rag.embedder import Embedder, load_embedder
+from rag.learned_routing import LearnedRouting, combined
+from rag.learned_store import load_or_warn
 from rag.manifest import REBUILD
 from rag.passage_index import ROUTING, ServingIndex
 from rag.red_flag_matcher import Findings, RedFlagMatcher
@@ -52,6 +56,7 @@ class Assistant:
     dialogue: Dialogue
     writer: Writer
     settings: Settings
+    learned: LearnedRouting | None = None  # a hospital's own routing, from its solved cases
 
     def reply(
         self, text: str, conversation: Conversation | None = None, language: Language | None = None
@@ -144,7 +149,7 @@ class Assistant:
         query = self.search.embedder.encode_queries([words])[0]
         return [
             replace(score, log_odds=score.log_odds + effects.get(score.department_id, 0.0))
-            for score in self.routing.scores(words, query)
+            for score in combined(self.routing.scores(words, query), self.learned, words, query)
         ]
 
     def _after(
@@ -195,14 +200,19 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
     flags, signs = with_hospital_flags(hospital_dir)
     search = open_search(settings)
     matcher = RedFlagMatcher(flags, signs)
+    routing = RoutingIndex.load(search.index.folder / ROUTING)
+    learned, warning = load_or_warn(settings.home, Reader(routing, search.embedder))
+    if warning:
+        print(f"daozhen: warning: {warning}", file=sys.stderr)
     return Assistant(
         matcher=matcher,
-        routing=RoutingIndex.load(search.index.folder / ROUTING),
+        routing=routing,
         search=search,
         context=TriageContext(departments, load_hospital(hospital_dir, tuple(departments)), load_self_care()),
         dialogue=load_dialogue(matcher, departments, search.index),
         writer=writer or load_writer(settings),
         settings=settings,
+        learned=learned,
     )
 
 

@@ -10,7 +10,7 @@ from knowledge.prompts import ABSTAINS, answer_messages
 from rag.citations import WrittenSentence, written_sentences
 from rag.deadline import within
 from rag.evidence import DraftSentence, Evidence
-from rag.masking import masked
+from rag.masking import mask
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -35,7 +35,7 @@ class ModelWriter:
 
         Raises WriterUnavailable when it fails, stalls, takes too long or says nothing readable.
         """
-        question = masked(evidence.question) if self.remote else evidence.question
+        question = mask(evidence.question) if self.remote else evidence.question
         messages = answer_messages(
             question,
             evidence.numbered(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +79,12 @@ class RoutingIndex:
         self._places = {department_id: np.array(found) for department_id, found in places.items()}
         self._names = [(normalise(phrase.text), phrase.department_id) for phrase in phrases if phrase.is_name]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over the phrases; changes whenever a department gains or loses one."""
+        rows = [[phrase.department_id, phrase.text] for phrase in self.phrases]
+        return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()[:16]
+
     @classmethod
     def build(cls, departments: Mapping[str, Department], embedder: Embedder) -> RoutingIndex:
         """From the department records; departments one is only referred to take no part."""
@@ -116,7 +124,7 @@ class RoutingIndex:
     def scores(self, text: str, query: np.ndarray, weights: RoutingWeights = RoutingWeights()) -> list[DepartmentScore]:
         """Every department's evidence in a text. query: the text's (dimension,) unit vector."""
         evidence = self.evidence(text, query)
-        log_odds = evidence.matrix @ np.array([weights.best_phrase, weights.all_words, weights.nearest, weights.named])
+        log_odds = _weighed(evidence.matrix, weights)
         return [
             DepartmentScore(department_id, float(value), nearest)
             for department_id, value, nearest in zip(
@@ -124,7 +132,11 @@ class RoutingIndex:
             )
         ]
 
-    def evidence(self, text: str, query: np.ndarray) -> RoutingEvidence:
+    def log_odds(self, text: str, query: np.ndarray, weights: RoutingWeights = RoutingWeights()) -> np.ndarray:
+        """(departments,) the evidence alone, in the order of department_ids, without the phrases that show it."""
+        return _weighed(self.evidence(text, query, with_phrases=False).matrix, weights)
+
+    def evidence(self, text: str, query: np.ndarray, with_phrases: bool = True) -> RoutingEvidence:
         """The four measures of RoutingWeights for every department."""
         total = sum(self._words.weights(text).values()) or 1.0
         by_words = self._words.scores(text) / total
@@ -137,7 +149,8 @@ class RoutingIndex:
             cosines = by_vector[places]
             top = np.partition(cosines, -min(NEAREST, len(cosines)))[-NEAREST:]
             rows.append([by_words[places].max(), by_document[number], top.mean(), named.get(department_id, 0.0)])
-            nearest.append(self._nearest_by_language(places, by_words[places] + cosines))
+            if with_phrases:
+                nearest.append(self._nearest_by_language(places, by_words[places] + cosines))
         return RoutingEvidence(np.array(rows), tuple(nearest))
 
     def _nearest_by_language(self, places: np.ndarray, fit: np.ndarray) -> dict[str, str]:
@@ -165,6 +178,11 @@ class RoutingEvidence:
 
     matrix: np.ndarray
     nearest_phrases: tuple[dict[str, str], ...]
+
+
+def _weighed(matrix: np.ndarray, weights: RoutingWeights) -> np.ndarray:
+    log_odds: np.ndarray = matrix @ [weights.best_phrase, weights.all_words, weights.nearest, weights.named]
+    return log_odds
 
 
 def phrases_of(department: Department) -> list[RoutingPhrase]:

@@ -17,6 +17,8 @@ EVALUATIONS = {
         "answers",
         "Score answers and abstentions on questions with known guides.",
     ),
+    "triage": ("ui.eval_triage_command", "triage", "Score the choice of departments on solved cases."),
+    "urgency": ("ui.eval_triage_command", "urgency", "Score the level given to vignettes."),
 }
 
 
@@ -27,4 +29,6 @@ def evaluate() -> None:
     \b
     daozhen eval retrieval ~/beir/our-questions
     daozhen eval answers our-questions.jsonl
+    daozhen eval triage solved.jsonl --folds 5
+    daozhen eval urgency vignettes.jsonl
     """
