@@ -12,6 +12,13 @@ _OPENS = re.compile(
 )
 _SYMBOL_FONT = {0xF000 + code: mark for code, mark in {0xB7: "•", 0x6C: "•", 0x6E: "▪", 0xA7: "▪", 0xD8: "➢", 0xFC: "√", 0xB3: "≥", 0xA3: "≤", 0xB0: "°", 0xB1: "±", 0x6D: "μ"}.items()}  # fmt: skip
 _LIGATURES = {ord(one): many for one, many in {"ﬁ": "fi", "ﬂ": "fl", "ﬀ": "ff", "ﬃ": "ffi", "ﬄ": "ffl", "\u00a0": " ", "\u3000": " ", "\u2028": "\n", "\u2029": "\n"}.items()}  # fmt: skip
+_SUPPLEMENT = dict(  # radicals Unicode gives no compatible character for; after its EquivalentUnifiedIdeograph table
+    zip(
+        "⺁⺄⺅⺆⺇⺈⺉⺊⺋⺒⺓⺔⺕⺖⺗⺘⺙⺛⺝⺞⺠⺡⺢⺣⺤⺦⺧⺨⺩⺪⺫⺬⺭⺮⺯⺰⺱⺲⺶⺹⺻⺼⺽⺾⺿⻀⻁⻂⻃⻄⻅⻆⻉⻋⻌⻍⻎⻏⻐⻑⻒⻓⻔⻖⻗⻘⻙⻚⻛⻜⻝⻡⻢⻣⻤⻥⻦⻧⻨⻩⻪⻬⻮⻰⻳⺟",
+        "厂乙亻冂几刀刂卜卩巳幺彑彐忄心扌攵旡月歹民氵氺灬爫丬牛犭王疋目示礻竹糹纟网罒羊耂聿肉臼艹艹艹虎衤覀西见角贝车辶辶辶邑钅長镸长门阝雨青韦页风飞食首马骨鬼鱼鸟卤麦黄黾齐齿龙龟母",
+        strict=True,
+    )
+)
 _RADICALS = re.compile(r"[\u2e80-\u2fdf]")
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -20,15 +27,19 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 def clean(text: str) -> str:
     """The text without invisible and control characters, ligatures and symbol-font bullets as ordinary ones."""
     text = text.translate(_LIGATURES).translate(_SYMBOL_FONT)
-    text = _RADICALS.sub(_whole_character, UNSEEN.sub("", text))
-    return _CONTROLS.sub(" ", text)
+    return _CONTROLS.sub(" ", with_whole_characters(UNSEEN.sub("", text)))
+
+
+def with_whole_characters(text: str) -> str:
+    """The text with radicals as the characters they look like."""
+    return _RADICALS.sub(_whole_character, text)
 
 
 def _whole_character(radical: re.Match[str]) -> str:
     """Some PDF fonts give the radical ⼀ (U+2F00) for the character 一: the same glyph, found by nobody's search."""
     import unicodedata
 
-    return unicodedata.normalize("NFKC", radical[0])
+    return _SUPPLEMENT.get(radical[0]) or unicodedata.normalize("NFKC", radical[0])
 
 
 def opens_a_paragraph(line: str) -> bool:

@@ -65,7 +65,7 @@ def _with_mark(raw: bytes) -> str | None:
 
 
 def _unicode(raw: bytes) -> str | None:
-    """UTF-8, though its last character may be cut and a few bytes broken; UTF-16 without a mark, by its zero bytes."""
+    """UTF-8, though its last character may be cut and a few bytes broken; UTF-16 without a mark, where zero bytes show it."""
     sample = raw[:4096]
     if sample and sample.count(0) > len(sample) // 5:
         little = sample[1::2].count(0) >= sample[::2].count(0)
@@ -105,7 +105,8 @@ def _chinese_or_latin(raw: bytes) -> str | None:
         return simplified
     if traditional is not None and frequent_in_big5(traditional) >= COMMON_SHARE:
         return traditional
-    return simplified
+    wide = (raw.decode(code, "replace") for code in ("utf-16-le", "utf-16-be"))
+    return next((text for text in wide if frequent_in_gb(text) >= COMMON_SHARE), simplified)
 
 
 def _in_code(raw: bytes, code: str) -> str | None:

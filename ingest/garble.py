@@ -8,12 +8,14 @@ from functools import cache
 
 from ingest.encodings import frequent_characters, frequent_in_big5, frequent_in_gb
 
-GARBLED = 0.12  # score from which a page is left out; calibrated by tests/benchmarks/reading.py --garble
+GARBLED = 0.10  # score from which a page is left out; calibrated by tests/benchmarks/reading.py --garble
 SUSPECT = 0.02  # score from which a page is taken with a warning
 _BROKEN = re.compile(r"[\ufffd\ue000-\uf8ff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]|\(cid:\d+\)")
 _CLASSIC = re.compile("锟斤拷|(?:锟斤)|斤拷|烫烫烫+|屯屯屯+")
 _RUN = re.compile(r"[^\x00-\x7f]{3,}")
-_LATIN_RUN = re.compile(r"[\u0080-\u00ff\u0152-\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]{3,}")
+_LATIN_RUN = re.compile(
+    r"[\u0080-\u00ff\u0152-\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122](?:[@-~]?[\u0080-\u00ff\u0152-\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]){2,}"
+)  # a second byte of Big5 may be an ASCII letter
 _LATIN_OF_UTF8 = re.compile(r"â€[\u0080-\u2122]?|Ã[\u0080-\u00bf\u0192\u2030-\u203a©®¨±¼½¾]|Â[\u00a0-\u00bf]")
 _OTHER_LETTER = re.compile(r"[^\x00-\u024f\u2000-\u2bff\u3000-\u9fff\uff00-\uffff]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -53,6 +55,9 @@ def wrong_codepage_chars(text: str) -> int:
 
 
 def _is_chinese_read_as_latin(run: str) -> bool:
+    """Four accented letters or signs in a row are in no European text; what they are in Chinese settles it."""
+    if len(set(run)) < 3:
+        return False  # a row of dots or dashes
     raw = bytearray()
     for character in run:
         try:
@@ -61,7 +66,7 @@ def _is_chinese_read_as_latin(run: str) -> bool:
             if ord(character) > 0xFF:
                 return False
             raw.append(ord(character))
-    return _mostly_chinese(bytes(raw), "utf-8") or _mostly_chinese(bytes(raw), "gb18030")
+    return any(_mostly_chinese(bytes(raw), code, _everyday()) for code in ("utf-8", "gb18030", "big5"))
 
 
 def _is_chinese_read_as_gbk(run: str) -> bool:
@@ -69,15 +74,16 @@ def _is_chinese_read_as_gbk(run: str) -> bool:
     if not _HAN.search(run):
         return False
     raw = run.encode("gb18030", "ignore")
-    return _mostly_chinese(raw, "utf-8")
+    return _mostly_chinese(raw, "utf-8", frequent_characters("gb2312", (0xB0, 0xD8)))
 
 
-def _mostly_chinese(raw: bytes, code: str) -> bool:
+def _mostly_chinese(raw: bytes, code: str, known: frozenset[str]) -> bool:
     """Whether bytes read in a code are Chinese in everyday use; a broken byte here and there is passed over."""
     text = raw.decode(code, "replace")
     bad = text.count("\ufffd")
-    han = len(_HAN.findall(text))
-    return han >= 2 and han >= 0.6 * (len(text) - bad) and bad <= 0.3 * len(text) and frequent_in_gb(text) >= 0.75
+    han = _HAN.findall(text)
+    everyday = sum(map(known.__contains__, han)) >= 0.75 * len(han)
+    return len(han) >= 2 and len(han) >= 0.5 * (len(text) - bad) and bad <= 0.3 * len(text) and everyday
 
 
 def _mixed_scripts(text: str) -> float:

@@ -27,7 +27,7 @@ class ReadingLimits:
     max_nesting: int = (
         100  # objects in objects of JSON, elements in elements of HTML and .docx, levels of a PDF page tree
     )
-    seconds_per_file: float = 120.0  # wall time, whatever the size
+    seconds_per_file: float = 300.0  # wall time, whatever the size; 2,000 pages of a PDF take 40-110 s
     seconds_per_mib: float = 5.0  # wall time on top of it for each MiB: large collections may take theirs
     max_memory_bytes: int = 2048 * MIB  # address space of the process that reads, where the system can hold it
 

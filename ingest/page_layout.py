@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -117,7 +118,7 @@ def _columns(items: list[Item], depth: int) -> Iterator[list[Item]]:
     band: list[Item] = []
     for item in sorted(items, key=lambda item: -item.y):
         if item.x0 < gutter - 2 and item.x1 > gutter + 2:
-            yield from _sides(band, gutter, depth)
+            yield from _sides(band, gutter, depth, is_closed=True)
             yield [item]
             band = []
         else:
@@ -125,8 +126,14 @@ def _columns(items: list[Item], depth: int) -> Iterator[list[Item]]:
     yield from _sides(band, gutter, depth)
 
 
-def _sides(band: list[Item], gutter: float, depth: int) -> Iterator[list[Item]]:
-    for side in ([item for item in band if item.x1 <= gutter + 2], [item for item in band if item.x1 > gutter + 2]):
+def _sides(band: list[Item], gutter: float, depth: int, is_closed: bool = False) -> Iterator[list[Item]]:
+    """Left, then right. A heading below both columns, over something that runs across (is_closed), comes last."""
+    left = [item for item in band if item.x1 <= gutter + 2]
+    right = [item for item in band if item.x1 > gutter + 2]
+    foot = min((item.y for item in right), default=-math.inf)
+    below = [item for item in left if item.y < foot - 2] if is_closed and right else []
+    below = below if len(below) <= 3 else []
+    for side in ([item for item in left if item not in below], right, below):
         if side:
             yield from _columns(side, depth - 1)
 
@@ -240,7 +247,8 @@ def _joined_lines(lines: list[Item]) -> Iterator[Paragraph | PageTable]:
 
 def _begins_anew(above: Segment, line: Segment, left: float, right: float, pitch: float) -> bool:
     """Whether a line begins a paragraph: by its gap, type, indent or bullet, or because the line above ended early."""
-    if above.y - line.y > 1.45 * pitch and above.y - line.y > 1.3 * line.size:
+    gap = above.y - line.y
+    if gap > 2.6 * line.size or (gap > 1.45 * pitch and gap > 1.3 * line.size):
         return True
     if abs(above.size - line.size) > 0.8 or (
         above.is_bold != line.is_bold and (fits_a_heading(above.text) or fits_a_heading(line.text))
@@ -250,7 +258,7 @@ def _begins_anew(above: Segment, line: Segment, left: float, right: float, pitch
         return True
     if opens_a_paragraph(line.text) or numbering_rank(line.text) is not None:
         return True
-    if above.y - line.y < 0.3 * line.size:
+    if gap < 0.3 * line.size:
         return False  # the same line, parted by a gap
     missing = right - above.x1
     if _CHINESE.search(above.text):

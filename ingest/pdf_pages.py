@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ingest.cleaning import with_whole_characters
 from ingest.documents import SourceFile
 from knowledge.errors import UnreadableSource
 
@@ -113,6 +114,7 @@ def _each_page(file: SourceFile, reader: PdfReader, count: int) -> Iterator[Page
             )
             yield file.fault(f"page cannot be read ({reason})", "export the document again")
         reader.resolved_objects.clear()  # or every page's streams stay in memory
+        reader.pages[number - 1].clear()
         while len(fonts) > _FONTS_KEPT:
             fonts.pop(next(iter(fonts)))
 
@@ -459,7 +461,7 @@ class PageFont:
             return _UNKNOWN * len(codes), width
         if self.map:
             text = "".join(self.map.get(one, self.unnamed_glyph or one) for one in text)
-        return text.replace("\x00", ""), width
+        return with_whole_characters(text.replace("\x00", "")), width
 
     def _width(self, code: str) -> float:
         if code not in self._widths:

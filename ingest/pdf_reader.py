@@ -34,7 +34,9 @@ def read_pdf(file: SourceFile) -> Iterator[SourceSection | QuarantineRow]:
     sizes: Counter[float] = Counter()
     for page, flow in _with_whole_sentences(without_running_lines(_readable(file, notes))):
         yield from _taken(notes)
-        sizes.update({round(part.size * 2) / 2: len(part.text) for part in flow if isinstance(part, Paragraph)})
+        for part in flow:
+            if isinstance(part, Paragraph):
+                sizes[round(part.size * 2) / 2] += len(part.text)
         for block in _blocks(flow, body_size(sizes), carried):
             for section in outline.add(block):
                 yield _on(page, section)

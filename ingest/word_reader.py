@@ -52,6 +52,11 @@ class _WordPage:
         self.raw: list[str] = []  # texts with invisible characters
         self._levels = _style_levels(document)
         self._unseen_styles = _unseen_styles(document)
+        self._list_styles = {
+            style.get(f"{_W}styleId", "")
+            for style in document.styles.element.iter(f"{_W}style")
+            if style.find(f"{_W}pPr/{_W}numPr") is not None
+        }
 
     def blocks(self) -> Iterator[Block]:
         yield from self._children(self.document.element.body, 0)
@@ -78,12 +83,17 @@ class _WordPage:
     def _paragraph(self, paragraph: Element, depth: int) -> Iterator[Block]:
         text = self._text(paragraph)
         level = self._level(paragraph, text)
-        is_item = level is None and paragraph.find(f"{_W}pPr/{_W}numPr") is not None
+        is_item = level is None and self._is_item(paragraph)
         if text.strip():
             yield Block(f"- {text}" if is_item and not re.match(r"[-•·●\d（(]", text) else text, level)
         for box in paragraph.iter(f"{_W}txbxContent"):
             if not any(around.tag == _FALLBACK for around in box.iterancestors()):
                 yield from self._children(box, depth + 1)
+
+    def _is_item(self, paragraph: Element) -> bool:
+        style = paragraph.find(f"{_W}pPr/{_W}pStyle")
+        named = style is not None and style.get(f"{_W}val", "") in self._list_styles
+        return named or paragraph.find(f"{_W}pPr/{_W}numPr") is not None
 
     def _level(self, paragraph: Element, text: str) -> int | None:
         outline = paragraph.find(f"{_W}pPr/{_W}outlineLvl")

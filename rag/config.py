@@ -74,6 +74,7 @@ def load_settings(home: Path | None = None) -> Settings:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         raise InvalidSettings(f"{path}: not readable TOML ({fault}); mend or remove it") from None
+    values.pop("reading", None)  # limits on source files: ingest/limits.py reads that table
     known = {field.name: field for field in fields(Settings) if field.name != "home"}
     for key, value in values.items():
         if key not in known:
