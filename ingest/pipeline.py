@@ -25,7 +25,7 @@ from ingest.stored import renamed, restored, stored_file, stored_knowledge, stor
 from knowledge.departments import load_departments
 from rag.embedder import Embedder
 from rag.generation_writer import Change, text_to_embed, write_generation
-from rag.generations import KEPT_GENERATIONS, new_generation_name
+from rag.generations import KEPT_GENERATIONS, new_generation_name, remove_old
 from rag.lexical import words_fingerprint
 from rag.manifest import FORMAT_VERSION, Manifest, digest_of
 from rag.passage_index import ROUTING, PassageIndex
@@ -137,6 +137,7 @@ class _Rebuild:
     def run(self) -> None:
         """Writes the new generation, unless all is as it was."""
         if not self.changed:
+            remove_old(self.index_dir, self.options.keep)  # what a killed rebuild left behind
             return
         with closing(IndexCache(self.index_dir / CACHE)) as cache:
             routing = RoutingIndex.build(load_departments(), self.embedder)
