@@ -209,11 +209,8 @@ def test_a_deleted_source_disappears_from_every_file(folder, tmp_path):
     assert "紫杉醇".encode() not in held and b"secret.txt" not in held
 
 
-def test_a_killed_rebuild_goes_on_where_it_was(folder, tmp_path):
-    index_dir = tmp_path / "index"
+def test_a_killed_rebuild_goes_on_where_it_was(tmp_path):
     texts = [f"第{number}号门诊在{number}楼。" for number in range(30)]
-    for number, text in enumerate(texts):
-        (folder / f"{number}.txt").write_text(text, encoding="utf-8")
 
     class DiesAfterTwoBatches(HashEmbedder):
         seen = 0
@@ -336,7 +333,10 @@ def test_a_quote_can_be_shown_in_its_page(folder, tmp_path):
 
 
 EDITS = st.lists(
-    st.tuples(st.sampled_from(["a.txt", "b.md", "c.txt"]), st.sampled_from([None, TWIN, "甲。乙。", "# 标题\n盐要少吃。", TWIN + "另外多喝水。"])),
+    st.tuples(
+        st.sampled_from(["a.txt", "b.md", "c.txt"]),
+        st.sampled_from([None, TWIN, "甲。乙。", "# 标题\n盐要少吃。", TWIN + "另外多喝水。"]),
+    ),
     min_size=1,
     max_size=5,
 )

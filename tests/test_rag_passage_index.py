@@ -135,7 +135,11 @@ def test_rollback_goes_back_to_what_is_whole(index_dir):
 
 def test_filters_are_row_sets_that_agree_with_the_passages(index_dir):
     index = PassageIndex.open(index_dir)
-    for only in (PassageFilter("en"), PassageFilter("zh", source_ids=frozenset("ae")), PassageFilter(departments=frozenset(["x"]))):
+    for only in (
+        PassageFilter("en"),
+        PassageFilter("zh", source_ids=frozenset("ae")),
+        PassageFilter(departments=frozenset(["x"])),
+    ):
         expected = [
             row
             for row, passage in enumerate(index.passages)

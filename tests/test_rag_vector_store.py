@@ -17,14 +17,6 @@ from rag.vector_store import PassageVectorStore
 from tests.fakes import HashEmbedder
 
 
-pytestmark = pytest.mark.anyio  # the standard tests' coroutines
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class TestVectorStore(VectorStoreIntegrationTests):
     @pytest.fixture
     def vectorstore(self, tmp_path: Path) -> PassageVectorStore:
