@@ -74,6 +74,11 @@ def test_an_update_finds_what_a_rebuild_finds(index):
     assert np.mean(hits) == 10 if index.lists is None else np.mean(hits) >= 8.5  # the lists were learnt from other rows
 
 
+def test_the_vectors_outlive_the_index_they_are_a_view_of(tmp_path):
+    VectorIndex.build(VECTORS).save(tmp_path)
+    assert np.array_equal(VectorIndex.load(tmp_path).vectors, VECTORS)
+
+
 def test_an_empty_index_finds_nothing(tmp_path):
     VectorIndex.build(np.zeros((0, 8), dtype=np.float32)).save(tmp_path)
     assert not len(VectorIndex.load(tmp_path).nearest(np.ones(8, dtype=np.float32), 3)[0])
