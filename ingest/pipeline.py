@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -25,7 +26,7 @@ from ingest.stored import renamed, restored, stored_file, stored_knowledge, stor
 from knowledge.departments import load_departments
 from rag.embedder import Embedder
 from rag.generation_writer import Change, text_to_embed, write_generation
-from rag.generations import KEPT_GENERATIONS, new_generation_name
+from rag.generations import KEPT_GENERATIONS, new_generation_name, remove_old
 from rag.lexical import words_fingerprint
 from rag.manifest import FORMAT_VERSION, Manifest, digest_of
 from rag.passage_index import ROUTING, PassageIndex
@@ -36,7 +37,7 @@ from rag.vector_index import EXACT_UP_TO
 from rag.writer_lock import writing
 
 _ROOT = Path(__file__).resolve().parents[1]
-_READING_CODE = ("ingest/*.py", "rag/passages.py", "rag/sentences.py")
+_READING_CODE = ("ingest/*.py", "rag/passages.py", "rag/sentences.py", "rag/routing.py")
 _TELLING_AMOUNT = 500.0  # of passages or files: less work says nothing of the speed
 
 Progress = Callable[[str, int, int], None]  # what is being done, done so far, in all
@@ -137,9 +138,9 @@ class _Rebuild:
     def run(self) -> None:
         """Writes the new generation, unless all is as it was."""
         if not self.changed:
+            remove_old(self.index_dir, self.options.keep)  # what a killed rebuild left behind
             return
         with closing(IndexCache(self.index_dir / CACHE)) as cache:
-            routing = RoutingIndex.build(load_departments(), self.embedder)
             change = Change(
                 base=self.base if self.reusable else None,
                 gone=self.plan.gone,
@@ -147,7 +148,7 @@ class _Rebuild:
                 embed=lambda texts: self._embed(texts, cache),
                 keep_once=keep_once,
                 likeness_keys=lambda passage: sentence_keys(passage) if passage.kind == "document" else (),
-                extra_files=lambda folder: routing.save(folder / ROUTING),
+                extra_files=self._write_routing,
                 rates=lambda new, passages: self._spent.rates(self.plan.rates, new, passages),
                 exact_up_to=self.options.exact_up_to,
             )
@@ -208,6 +209,15 @@ class _Rebuild:
         self._spent.embedding, self._spent.embedded = time.monotonic() - begun, self.embedded
         self.step("writing", 0, 1)
         return vectors
+
+    def _write_routing(self, folder: Path) -> None:
+        """The departments' phrases; those of the generation before where nothing they are made from has changed."""
+        made = self.base.manifest if self.base and self.reusable else None
+        same = made is not None and made.reading_fingerprint == self.fingerprint
+        if self.base and made and same and made.knowledge_fingerprint == knowledge_fingerprint():
+            shutil.copytree(self.base.folder / ROUTING, folder / ROUTING)
+        else:
+            RoutingIndex.build(load_departments(), self.embedder).save(folder / ROUTING)
 
     def _manifest(self) -> Manifest:
         return Manifest(

@@ -26,7 +26,6 @@ _K1, _B = 1.2, 0.75  # how soon a word's repetitions stop counting, and how much
 _TEXTS_PER_MERGE = 2000
 _ARRAYS = ("tokens", "starts", "rows", "counts", "lengths")
 _NPY_HEADER = 128  # bytes
-_NO_ROWS = np.zeros(0, dtype=np.int32)
 
 _CHINESE_RUN = re.compile(r"[\u3400-\u9fff]+")
 _WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
@@ -203,16 +202,8 @@ class LexicalIndex:
             lengths += map(len, batch)
         hashes = np.array([_hash_of(token) for token in vocabulary], dtype=np.uint64)
         tokens = np.sort(hashes)
-        place = np.searchsorted(tokens, hashes).astype(np.int32)
-        numbers = np.concatenate([place[part[0]] for part in parts] or [_NO_ROWS])
-        order = np.argsort(numbers, kind="stable")  # parts follow each other by row, so rows stay ascending
-        return cls(
-            tokens,
-            np.searchsorted(numbers[order], np.arange(len(tokens) + 1)).astype(np.int64),
-            np.concatenate([part[1] for part in parts] or [_NO_ROWS])[order],
-            np.concatenate([part[2] for part in parts] or [np.zeros(0, dtype=np.uint8)])[order],
-            np.array(lengths, dtype=np.int32),
-        )
+        starts, rows, counts = _gathered(parts, np.searchsorted(tokens, hashes))
+        return cls(tokens, starts, rows, counts, np.array(lengths, dtype=np.int32))
 
     def updated(self, kept: np.ndarray, texts: Iterable[str]) -> LexicalIndex:
         """The index over the texts of the kept rows (ascending) followed by new ones."""
@@ -344,6 +335,27 @@ def _counted(
     pairs, counts = np.unique(numbers * len(batch) + rows, return_counts=True)
     numbers_of, rows_of = np.divmod(pairs, max(1, len(batch)))
     return numbers_of.astype(np.int32), (first + rows_of).astype(np.int32), np.minimum(counts, 255).astype(np.uint8)
+
+
+def _gathered(
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(starts, rows, counts) of all parts, by token; places: of each token number. Empties the parts as it goes."""
+    sizes = np.zeros(len(places), dtype=np.int64)
+    for numbers, _, _ in parts:
+        sizes += np.bincount(places[numbers], minlength=len(places))
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    rows, counts = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.uint8)
+    free = starts[:-1].copy()  # where the next posting of each token goes; parts follow each other by row
+    parts.reverse()
+    while parts:
+        numbers, part_rows, part_counts = parts.pop()
+        first = np.flatnonzero(np.diff(numbers, prepend=-1))
+        sizes = np.diff(first, append=len(numbers))
+        targets = np.repeat(free[places[numbers[first]]] - first, sizes) + np.arange(len(numbers))
+        rows[targets], counts[targets] = part_rows, part_counts
+        free[places[numbers[first]]] += sizes
+    return starts, rows, counts
 
 
 def _opened(path: Path) -> np.ndarray:

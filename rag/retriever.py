@@ -104,11 +104,6 @@ def fuse(dense: Sequence[int], lexical: Sequence[int]) -> list[int]:
     return fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])
 
 
-def fuse(dense: Sequence[int], lexical: Sequence[int]) -> list[int]:
-    """Rows of both rankings as the assistant fuses them, best first."""
-    return fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])
-
-
 def fuse_ranks(rankings: Sequence[tuple[Sequence[int], float]]) -> list[int]:
     """Weighted reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009): rows, best first."""
     scores: dict[int, float] = {}

@@ -69,8 +69,7 @@ class VectorIndex:
         size = self.flat.ntotal * self.flat.d
         if not size:
             return np.zeros((0, self.flat.d), dtype=np.float32)
-        view: np.ndarray = _faiss().rev_swig_ptr(self.flat.get_xb(), size).reshape(-1, self.flat.d)
-        return view
+        return np.asarray(_Held(self.flat, _faiss().rev_swig_ptr(self.flat.get_xb(), size)))
 
     @property
     def search_kind(self) -> str:
@@ -145,6 +144,14 @@ def _lists_like(faiss: Any, trained: VectorIndex | None, size: int) -> Any:
     lists = faiss.clone_index(trained.lists)
     lists.reset()
     return lists
+
+
+class _Held:
+    """An index's memory as an array that keeps the index alive; a bare view of it would outlive what it looks at."""
+
+    def __init__(self, index: Any, memory: np.ndarray) -> None:
+        self.index = index
+        self.__array_interface__ = {**memory.__array_interface__, "shape": (index.ntotal, index.d)}
 
 
 class _threads_of:

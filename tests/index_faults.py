@@ -48,24 +48,23 @@ def kills(times: int) -> None:
     root = Path(tempfile.mkdtemp())
     folder, index_dir = root / "sources", root / "index"
     folder.mkdir()
-    write_version(folder, 0)
+    write_version(folder, -1)
     rebuild(index_dir, folder)
-    rng, usual, killed, switched = random.Random(times), 0.3, 0, 0
+    write_version(folder, 0)
+    begun = time.monotonic()
+    rebuild(index_dir, folder)
+    rng, usual, killed, switched = random.Random(times), time.monotonic() - begun, 0, 0
     for version in range(1, times + 1):
         before = versions_in(PassageIndex.open(index_dir))
         write_version(folder, version)
-        begun = time.monotonic()
         child = os.fork()
         if not child:
             rebuild(index_dir, folder)
             os._exit(0)
-        time.sleep(rng.uniform(0, 1.2 * usual))
+        time.sleep(rng.uniform(0, 2 * usual))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        if os.WIFSIGNALED(status):
-            killed += 1
-        else:
-            usual = time.monotonic() - begun
+        killed += os.WIFSIGNALED(status)
         index = PassageIndex.open(index_dir)
         found = versions_in(index)
         assert len(found) == 1 and found <= before | {f"第{version}"}, (before, found)

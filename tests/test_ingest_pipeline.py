@@ -209,11 +209,8 @@ def test_a_deleted_source_disappears_from_every_file(folder, tmp_path):
     assert "紫杉醇".encode() not in held and b"secret.txt" not in held
 
 
-def test_a_killed_rebuild_goes_on_where_it_was(folder, tmp_path):
-    index_dir = tmp_path / "index"
+def test_a_killed_rebuild_goes_on_where_it_was(tmp_path):
     texts = [f"第{number}号门诊在{number}楼。" for number in range(30)]
-    for number, text in enumerate(texts):
-        (folder / f"{number}.txt").write_text(text, encoding="utf-8")
 
     class DiesAfterTwoBatches(HashEmbedder):
         seen = 0

@@ -16,13 +16,6 @@ from rag.langchain_plugs import PassageRetriever
 from rag.vector_store import PassageVectorStore
 from tests.fakes import HashEmbedder
 
-pytestmark = pytest.mark.anyio  # the standard tests' coroutines
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
 
 class TestVectorStore(VectorStoreIntegrationTests):
     @pytest.fixture

@@ -17,7 +17,6 @@ COMMANDS = {
     "knowledge": ("ui.knowledge_command", "knowledge", "Check and export departments, red flags and guides."),
     "talk": ("ui.talk_command", "talk", "Talk with the assistant in the terminal."),
     "eval": ("ui.eval_command", "evaluate", "Measure a part of daozhen on data of your own."),
-    "eval": ("ui.eval_command", "evaluate", "Measure retrieval on data of your own."),
     "triage": ("ui.triage_command", "triage", "Learn a hospital's own routing from its solved cases."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }

@@ -145,6 +145,37 @@ def ours_read(work: Path) -> dict[str, float]:
     }
 
 
+# --- the whole way from a folder of files, as `daozhen index rebuild` goes it ---
+
+
+def files_write(work: Path, step: str) -> dict[str, float]:
+    """build: a folder of files of 100 passages each; update: one file in a hundred has changed."""
+    from ingest.pipeline import rebuild_index
+    from rag.embedder import load_embedder
+
+    embedder = load_embedder()
+    embedder.encode_passages(["warm"])
+    folder = work / "files"
+    passages = json.loads((work / "passages.json").read_text())
+    files = [passages[start : start + PASSAGES_PER_FILE] for start in range(0, len(passages), PASSAGES_PER_FILE)]
+    if step == "build":
+        folder.mkdir()
+        for number, texts in enumerate(files):
+            (folder / f"{number}.txt").write_text("\n\n".join(texts), encoding="utf-8")
+    else:
+        new = [text for _, text in json.loads((work / "changed.json").read_text())]
+        for number in range(0, len(files), round(1 / CHANGED_SHARE)):
+            (folder / f"{number}.txt").write_text("\n\n".join(new[:PASSAGES_PER_FILE]), encoding="utf-8")
+            new = new[PASSAGES_PER_FILE:]
+    taken, report = seconds(lambda: rebuild_index(work / "files-index", embedder, [folder]))
+    return {
+        f"files_{step}_s": taken,
+        f"files_{step}_embedded": report.embedded,
+        f"files_{step}_passages": report.passages,
+        f"files_{step}_peak_mb": peak_mb(),
+    }
+
+
 # --- LangChain's community store and BM25 ---
 
 
@@ -234,6 +265,8 @@ STEPS: dict[str, Callable[[Path], dict[str, float]]] = {
     "theirs read": theirs_read,
     "ours update": lambda work: ours_write(work, "update"),
     "theirs update": lambda work: theirs_write(work, "update"),
+    "files build": lambda work: files_write(work, "build"),
+    "files update": lambda work: files_write(work, "update"),
 }
 
 
@@ -242,6 +275,7 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, required=True)
     parser.add_argument("--passages", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--only", choices=("ours", "theirs", "files"), help="Run the steps of one side alone.")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -249,10 +283,10 @@ def main() -> None:
         print(json.dumps(STEPS[asked.step](asked.work)))
         return
     work = Path(tempfile.mkdtemp(prefix="daozhen-index-benchmark-"))
-    found: dict[str, dict[str, float]] = {"ours": {}, "theirs": {}}
+    found: dict[str, dict[str, float]] = {"ours": {}, "theirs": {}, "files": {}}
     try:
         prepare(asked.texts, asked.passages, asked.queries, work)
-        for step in STEPS:
+        for step in [step for step in STEPS if asked.only in (None, step.split()[0])]:
             command = [sys.executable, "-m", "tests.benchmarks.index", "--texts", str(asked.texts)]
             out = subprocess.run([*command, "--step", step, "--work", str(work)], capture_output=True, text=True)
             if out.returncode:
@@ -261,6 +295,7 @@ def main() -> None:
             print(f"{step}: {out.stdout.splitlines()[-1]}", file=sys.stderr, flush=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    found["ours"] |= found.pop("files")
     print(f"{asked.passages} passages\n{'what':22} {'ours':>10} {'LangChain':>10} {'ratio':>7}")
     for name in dict.fromkeys([*found["theirs"], *found["ours"]]):
         ours, theirs = found["ours"].get(name), found["theirs"].get(name)

@@ -1,0 +1,48 @@
+"""BM25 over postings that are updated: the scores of a library that rebuilds, and updates that change nothing else."""
+
+from __future__ import annotations
+
+import bm25s
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag.lexical import LexicalIndex, share_covered, tokens_of
+
+TEXTS = ["高血压要少吃盐", "咳嗽三周要拍胸片", "salt raises blood pressure", "头痛头痛头痛，伴呕吐", "", "发热38.5度"]
+ARRAYS = ("tokens", "starts", "rows", "counts", "lengths")
+WORDS = st.text(alphabet="高血压头痛咳嗽热ab 1，", max_size=12)
+
+
+def test_the_scores_are_those_of_bm25s():
+    theirs = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
+    theirs.index([tokens_of(text) for text in TEXTS], show_progress=False)
+    ours = LexicalIndex.build(TEXTS)
+    for question in ("血压高吃盐", "头痛呕吐", "blood salt", "发热"):
+        known = [token for token in tokens_of(question) if token in theirs.vocab_dict]
+        assert np.allclose(ours.scores(question), theirs.get_scores(known), atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(WORDS, max_size=8), st.lists(WORDS, max_size=4), st.data())
+def test_an_updated_index_is_the_index_of_what_is_left(before, new, data):
+    kept = np.array([row for row in range(len(before)) if data.draw(st.booleans())], dtype=np.int64)
+    updated = LexicalIndex.build(before).updated(kept, new)
+    fresh = LexicalIndex.build([before[row] for row in kept] + new)
+    assert all(np.array_equal(getattr(updated, name), getattr(fresh, name)) for name in ARRAYS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(WORDS, min_size=1, max_size=6), WORDS)
+def test_the_share_covered_is_what_the_texts_say(texts, question):
+    index = LexicalIndex.build(texts)
+    weights = index.weights(question)
+    assert np.allclose(
+        index.shares_covered([weights], range(len(texts))), [share_covered(weights, tokens_of(text)) for text in texts]
+    )
+
+
+def test_a_saved_index_is_the_same(tmp_path):
+    LexicalIndex.build(TEXTS).save(tmp_path)
+    loaded = LexicalIndex.load(tmp_path)
+    assert np.array_equal(loaded.scores("头痛"), LexicalIndex.build(TEXTS).scores("头痛"))

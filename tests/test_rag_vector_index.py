@@ -1,0 +1,84 @@
+"""The vectors: exact up to a size, by lists with refinement beyond; filters first; updates as good as rebuilds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rag.vector_index import VectorIndex
+
+RNG = np.random.default_rng(4)
+
+
+def unit_rows(count, dimension=32):
+    """Clustered, as texts are: rows around a hundred centres."""
+    centres = RNG.normal(size=(100, dimension))
+    rows = centres[RNG.integers(100, size=count)] + 0.6 * RNG.normal(size=(count, dimension))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+VECTORS, QUERIES = unit_rows(4000), unit_rows(50)
+
+
+def exact(query, k, admitted=None):
+    cosines = VECTORS @ query
+    if admitted is not None:
+        cosines = np.where(admitted, cosines, -2)
+    return np.argsort(-cosines, kind="stable")[:k].tolist()
+
+
+@pytest.fixture(params=["exact", "lists"])
+def index(request, tmp_path):
+    VectorIndex.build(VECTORS, 10_000 if request.param == "exact" else 1000).save(tmp_path)
+    return VectorIndex.load(tmp_path)
+
+
+def test_the_search_is_chosen_by_size_and_said():
+    assert VectorIndex.build(VECTORS, 10_000).search_kind == "exact"
+    assert "refined" in VectorIndex.build(VECTORS, 1000).search_kind
+
+
+@pytest.mark.parametrize("share", [None, 0.5, 0.01])
+def test_the_nearest_are_found_among_the_admitted(index, share):
+    admitted = None if share is None else RNG.random(len(VECTORS)) < share
+    found = [index.nearest(query, 10, admitted)[0].tolist() for query in QUERIES]
+    right = [exact(query, 10, admitted) for query in QUERIES]
+    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, right, strict=True)])
+    assert recall == 1 if index.lists is None else recall >= 0.95
+    assert admitted is None or all(admitted[row] for rows in found for row in rows)
+
+
+def test_cosines_are_exact_however_the_rows_were_found(index):
+    rows, cosines = index.nearest(QUERIES[0], 10)
+    assert cosines == pytest.approx(VECTORS[rows] @ QUERIES[0], abs=1e-5)
+
+
+def test_many_queries_find_what_single_ones_find(index):
+    rows, _ = index.nearest_many(QUERIES, 5)
+    assert rows.tolist() == [index.nearest(query, 5)[0].tolist() for query in QUERIES]
+
+
+def test_fewer_than_asked_for_come_back_where_there_are_fewer(index):
+    admitted = np.zeros(len(VECTORS), dtype=bool)
+    admitted[[7, 9]] = True
+    assert set(index.nearest(QUERIES[0], 10, admitted)[0].tolist()) == {7, 9}
+    assert not len(index.nearest(QUERIES[0], 10, np.zeros(len(VECTORS), dtype=bool))[0])
+
+
+def test_an_update_finds_what_a_rebuild_finds(index):
+    kept, new = np.arange(0, 4000, 2), unit_rows(300)
+    updated = index.updated(kept, new, 10_000 if index.lists is None else 1000)
+    whole = np.concatenate([VECTORS[kept], new])
+    assert np.array_equal(updated.vectors, whole)
+    hits = [len(set(updated.nearest(q, 10)[0]) & set(np.argsort(-(whole @ q))[:10])) for q in QUERIES]
+    assert np.mean(hits) == 10 if index.lists is None else np.mean(hits) >= 8.5  # the lists were learnt from other rows
+
+
+def test_the_vectors_outlive_the_index_they_are_a_view_of(tmp_path):
+    VectorIndex.build(VECTORS).save(tmp_path)
+    assert np.array_equal(VectorIndex.load(tmp_path).vectors, VECTORS)
+
+
+def test_an_empty_index_finds_nothing(tmp_path):
+    VectorIndex.build(np.zeros((0, 8), dtype=np.float32)).save(tmp_path)
+    assert not len(VectorIndex.load(tmp_path).nearest(np.ones(8, dtype=np.float32), 3)[0])
