@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from ingest.cleaning import joined
 from ingest.pdf_pages import Box, Span
 
 _NEAR = 3.0  # points within which lines meet
@@ -93,8 +94,6 @@ def _table_in(
 
 
 def _cell_text(lines: list) -> str:
-    from ingest.cleaning import joined
-
     text = ""
     for line in lines:
         text = joined(text, line.text)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ingest import tables
-from ingest.cleaning import clean
+from ingest.cleaning import clean, joined
 from ingest.documents import QuarantineRow, SourceFile, SourceSection
 from ingest.hidden_instructions import REMEDY, hidden_reason
 from ingest.outline import Block, Outline
@@ -84,8 +84,6 @@ def _with_whole_sentences(pages: Iterator[PageContent]) -> Iterator[tuple[PageCo
 
 
 def _bring_back(flow: Flow, following: Flow) -> None:
-    from ingest.cleaning import joined
-
     last, first = flow[-1], following[0]
     assert isinstance(last, Paragraph) and isinstance(first, Paragraph)
     end = _SENTENCE_END.search(first.text)
