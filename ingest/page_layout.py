@@ -265,7 +265,9 @@ def _begins_anew(above: Segment, line: Segment, left: float, right: float, pitch
     if line.x0 - left > 1.2 * line.size and line.x0 - above.x0 > 1.2 * line.size and abs(above.x0 - left) < line.size:
         return True
     if opens_a_paragraph(line.text) or numbering_rank(line.text) is not None:
-        return True
+        runs_on = right - above.x1 < 1.5 * above.size and not ends_a_sentence(above.text)
+        if not runs_on or line.x0 - above.x0 > line.size or not _CHINESE.search(above.text):
+            return True  # else a number that only happens to stand first: 前言 | 第2条
     if gap < 0.3 * line.size:
         return False  # the same line, parted by a gap
     missing = right - above.x1
