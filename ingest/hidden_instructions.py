@@ -78,6 +78,8 @@ def hidden_reason(texts: list[str], how: str) -> str:
     whole = " ".join(" ".join(texts).split())
     phrase = instructions_in(whole)
     said = (
-        f"; it gives orders to a program: “{phrase}”" if phrase else f": “{whole[:40]}{'…' if len(whole) > 40 else ''}”"
+        f", and gives orders to a program: “{phrase}”"
+        if phrase
+        else f": “{whole[:40]}{'…' if len(whole) > 40 else ''}”"
     )
-    return f"hidden text ({how}, {len(whole)} characters) was not taken{said}".replace("; it", ", and")
+    return f"hidden text ({how}, {len(whole)} characters) was not taken{said}"

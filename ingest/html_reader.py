@@ -10,7 +10,7 @@ from ingest import tables
 from ingest.cleaning import clean
 from ingest.documents import QuarantineRow, SourceFile, SourceSection
 from ingest.encodings import decoded
-from ingest.hidden_instructions import REMEDY, hidden_reason
+from ingest.hidden_instructions import REMEDY, hidden_reason, instructions_in
 from ingest.outline import Block, sections_of
 from ingest.text_readers import suspect
 
@@ -314,8 +314,6 @@ def _between_chinese(text: str) -> str:
 
 def _says_something(texts: list[str]) -> bool:
     """Hidden menus and labels are everyday; only hidden sentences are worth a person's look."""
-    from ingest.hidden_instructions import instructions_in
-
     whole = " ".join(texts)
     return len(whole) >= 20 and (
         instructions_in(whole) is not None or re.search(r"[。！？]|[a-z]\.\s|[a-z]\.$", whole) is not None

@@ -173,7 +173,7 @@ def _paragraphs(column: list[Item]) -> Iterator[Paragraph | PageTable]:
     while place < len(rows):
         end = _aligned_until(rows, place)
         if end - place >= 3:
-            yield _aligned_table(rows[place:end])
+            yield _aligned_table(rows[place:end], rows[place - 1] if place else [])
             place = end
             continue
         stop = next(
@@ -218,11 +218,19 @@ def _same_place(one: Item, two: Item) -> bool:
     return abs(one.x0 - two.x0) <= tolerance or abs(one.x1 - two.x1) <= tolerance or centred
 
 
-def _aligned_table(rows: list[list[Item]]) -> PageTable:
+def _aligned_table(rows: list[list[Item]], above: list[Item]) -> PageTable:
+    """Rows without rules. Their first names the columns only where nothing stands over it but a line of text or a title."""
     cells = tuple(tuple(item.text for item in row if isinstance(item, Segment)) for row in rows)
     first, last = rows[0], rows[-1]
     edges = tuple(item.x0 for item in first)
-    return PageTable(first[0].x0, first[-1].x1, first[0].y, last[0].y, edges, cells)
+    named = not above or (
+        len(above) == 1 and (above[0].x0 <= edges[0] + 8 or above[0].y - first[0].y > 2 * _size(first))
+    )
+    return PageTable(first[0].x0, first[-1].x1, first[0].y, last[0].y, edges, cells, may_have_names=named)
+
+
+def _size(row: list[Item]) -> float:
+    return max((item.size for item in row if isinstance(item, Segment)), default=12.0)
 
 
 def _joined_lines(lines: list[Item]) -> Iterator[Paragraph | PageTable]:
@@ -257,7 +265,9 @@ def _begins_anew(above: Segment, line: Segment, left: float, right: float, pitch
     if line.x0 - left > 1.2 * line.size and line.x0 - above.x0 > 1.2 * line.size and abs(above.x0 - left) < line.size:
         return True
     if opens_a_paragraph(line.text) or numbering_rank(line.text) is not None:
-        return True
+        runs_on = right - above.x1 < 1.5 * above.size and not ends_a_sentence(above.text)
+        if not runs_on or line.x0 - above.x0 > line.size or not _CHINESE.search(above.text):
+            return True  # else a number that only happens to stand first: 前言 | 第2条
     if gap < 0.3 * line.size:
         return False  # the same line, parted by a gap
     missing = right - above.x1

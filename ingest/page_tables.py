@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from ingest.cleaning import joined
 from ingest.pdf_pages import Box, Span
 
 _NEAR = 3.0  # points within which lines meet
@@ -22,6 +23,7 @@ class PageTable:
     bottom: float
     edges: tuple[float, ...]
     rows: tuple[tuple[str, ...], ...]
+    may_have_names: bool = True  # False where the first row cannot be trusted to name the columns
 
 
 def ruled_tables(
@@ -35,7 +37,65 @@ def ruled_tables(
         if table is not None:
             tables.append(table)
             rest = outside
+    for across in _bands([rule for rule in rules[:_MOST_RULES] if rule.x1 - rule.x0 > 60]):
+        table, rest = _three_line_table(across, rest, lines_of)
+        tables += [table] if table is not None else []
     return tables, rest
+
+
+def _bands(rules: list[Box]) -> list[list[Box]]:
+    """Horizontal lines of one width, one below the other: 三线表 has three."""
+    bands: list[list[Box]] = []
+    for rule in sorted(rules, key=lambda rule: -rule.y1):
+        band = next(
+            (band for band in bands if abs(band[0].x0 - rule.x0) <= _NEAR and abs(band[0].x1 - rule.x1) <= _NEAR), None
+        )
+        if band is None:
+            bands.append([rule])
+        else:
+            band.append(rule)
+    return [band for band in bands if len(_distinct([rule.y0 for rule in band])) == 3]
+
+
+def _three_line_table(
+    group: list[Box], spans: list[Span], lines_of: Callable[[Iterable[Span]], list]
+) -> tuple[PageTable | None, list[Span]]:
+    """A table with a line above and below its names and one at its foot. Only where its rows can be told for sure."""
+    ys = sorted(_distinct([(rule.y0 + rule.y1) / 2 for rule in group]), reverse=True)
+    if len(ys) != 3 or any(rule.y1 - rule.y0 > _NEAR for rule in group):
+        return None, spans
+    frame = Box(min(rule.x0 for rule in group), ys[2], max(rule.x1 for rule in group), ys[0])
+    inside = [span for span in spans if frame.holds((span.x0 + span.x1) / 2, span.y + span.size * 0.3)]
+    head = lines_of([span for span in inside if span.y > ys[1]])
+    body = lines_of([span for span in inside if span.y <= ys[1]])
+    edges = _distinct([line.x0 for line in head])
+    if len(edges) < 2 or not body:
+        return None, spans
+    columns = [min(max(bisect_right(edges, line.x0 + 4) - 1, 0), len(edges) - 1) for line in body]
+    rows: list[list[int]] = [[]]
+    leading = 1.45 * max(line.size for line in body)
+    for place in sorted(range(len(body)), key=lambda place: -body[place].y):
+        if rows[-1] and body[rows[-1][-1]].y - body[place].y > leading:
+            rows.append([])
+        rows[-1].append(place)
+    starts = [sum(columns[place] == 0 for place in row) for row in rows]
+    if any(count == 0 for count in starts) or len(rows) != sum(column == 0 for column in columns):
+        return None, spans
+    grid = [
+        _by_column(
+            head, [min(max(bisect_right(edges, line.x0 + 4) - 1, 0), len(edges) - 1) for line in head], len(edges)
+        )
+    ]
+    grid += [_by_column([body[place] for place in row], [columns[place] for place in row], len(edges)) for row in rows]
+    chosen = {id(span) for span in inside}
+    table = PageTable(frame.x0, frame.x1, ys[0], ys[2], tuple(edges), tuple(grid))
+    return table, [span for span in spans if id(span) not in chosen]
+
+
+def _by_column(lines: list, columns: list[int], width: int) -> tuple[str, ...]:
+    return tuple(
+        _cell_text([line for line, own in zip(lines, columns, strict=True) if own == column]) for column in range(width)
+    )
 
 
 def _connected(rules: list[Box]) -> list[list[Box]]:
@@ -93,8 +153,6 @@ def _table_in(
 
 
 def _cell_text(lines: list) -> str:
-    from ingest.cleaning import joined
-
     text = ""
     for line in lines:
         text = joined(text, line.text)

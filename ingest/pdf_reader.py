@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ingest import tables
-from ingest.cleaning import clean
+from ingest.cleaning import clean, joined
 from ingest.documents import QuarantineRow, SourceFile, SourceSection
 from ingest.hidden_instructions import REMEDY, hidden_reason
 from ingest.outline import Block, Outline
@@ -84,8 +84,6 @@ def _with_whole_sentences(pages: Iterator[PageContent]) -> Iterator[tuple[PageCo
 
 
 def _bring_back(flow: Flow, following: Flow) -> None:
-    from ingest.cleaning import joined
-
     last, first = flow[-1], following[0]
     assert isinstance(last, Paragraph) and isinstance(first, Paragraph)
     end = _SENTENCE_END.search(first.text)
@@ -103,13 +101,14 @@ def _blocks(flow: Flow, body: float, carried: PageTable | None) -> Iterator[Bloc
             yield Block(clean(part.text), part.heading_level(body))
         else:
             continues = place == 0 and carried is not None and _same_columns(carried, part)
-            rows = [*(carried.rows[:1] if continues and carried else ()), *part.rows]
-            names = rows[0] if continues and carried and tables.is_header(carried.rows[0], carried.rows[1:]) else None
-            lines = (
-                (tables.row_line(names, row) for row in part.rows if row != names)
-                if names
-                else tables.lines_of(part.rows)
-            )
+            header = carried.rows[0] if continues and carried else None
+            lines: Iterable[str]
+            if not part.may_have_names:
+                lines = (tables.row_line(None, row) for row in part.rows)
+            elif header is not None and carried and tables.is_header(header, carried.rows[1:]):
+                lines = (tables.row_line(header, row) for row in part.rows if row != header)
+            else:
+                lines = tables.lines_of(part.rows)
             yield from (Block(clean(line)) for line in lines if line)
 
 

@@ -14,13 +14,12 @@ from ingest.html_reader import read_html
 from ingest.json_readers import read_json, read_jsonl
 from ingest.limits import ReadingLimits
 from ingest.outline import SEPARATOR, numbering_rank
-from ingest.pdf_reader import read_pdf
+from ingest.pdf_reader import OCR, read_pdf
 from ingest.sheet_readers import read_csv, read_xlsx
 from ingest.text_readers import read_markdown, read_plain
 from ingest.word_reader import read_docx
 from knowledge.errors import UnreadableSource
 
-OCR = "give it a text layer first, for example: ocrmypdf -l chi_sim+eng IN.pdf OUT.pdf"
 _MOST_WARNINGS = 20  # rows about one file; the last says how many more there are
 _SCORED_CHARS = 20_000  # of a section, from its start: enough to tell
 

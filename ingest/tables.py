@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from ingest.department_names import departments_named
 from ingest.documents import SourceSection
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
@@ -85,8 +86,6 @@ def _one_line(cell: str) -> str:
 
 def question_sections(names: Row, rows: Iterable[Row], heading: str = "") -> Iterator[SourceSection]:
     """A sheet of questions: the question is the heading, its answer the text, what else the row says stands below."""
-    from ingest.department_names import departments_named
-
     ask = next(place for place, name in enumerate(names) if is_question_name(name))
     reply = next(place for place, name in enumerate(names) if is_answer_name(name))
     where = next((place for place, name in enumerate(names) if is_department_name(name)), None)

@@ -24,7 +24,7 @@ from knowledge.errors import LearnedRoutingDamaged
 from rag.case_features import CaseFeatures, Reader, prepared
 from rag.learned_head import ARRAYS, LearnedHead, Scorers
 from rag.learned_routing import LearnedRouting
-from rag.passage_index import sha256_of
+from rag.manifest import sha256_of
 from rag.solved_cases import SolvedCase
 
 FOLDER, POINTER, MANIFEST = "learned_routing", "current", "manifest.json"
@@ -69,7 +69,8 @@ def save(
             "ours": dict(routing.ours),
         }
         (fresh / WORDS).write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
-        np.savez_compressed(fresh / NUMBERS, **_arrays(routing))
+        arrays: dict[str, Any] = _arrays(routing)
+        np.savez_compressed(fresh / NUMBERS, **arrays)
         manifest = {
             "format": FORMAT,
             "fingerprint": routing.reader.fingerprint,

@@ -168,3 +168,30 @@ def english_columns(path: Path, sentences: Sequence[str]) -> Path:
     )
     document.build([Paragraph(" ".join(sentences), style), PageBreak()])
     return path
+
+
+DRUG_HEADER = ("药物类别", "代表药", "常见不良反应", "注意事项")
+DRUG_ROWS = (
+    ("利尿剂", "氢氯噻嗪", "低血钾、尿酸升高", "定期查电解质，痛风患者请告诉医生并由医生决定"),
+    ("钙拮抗剂", "氨氯地平", "下肢水肿、头痛", "水肿明显时复诊"),
+    ("ACEI", "依那普利", "干咳", "孕妇禁用"),
+)
+
+
+def three_line_table(path: Path, alignment: str) -> Path:
+    """A table with a line above and below its names and one at its foot, as Chinese journals set them."""
+    document = BaseDocTemplate(str(path), pagesize=A4)
+    document.addPageTemplates([PageTemplate("all", [Frame(20 * mm, 20 * mm, 170 * mm, 250 * mm)])])
+    rows = [[Paragraph(cell, CELL) for cell in row] for row in (DRUG_HEADER, *DRUG_ROWS)]
+    lines = [("LINEABOVE", (0, 0), (-1, 0), 1, colors.black), ("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.black)]
+    style = TableStyle(
+        [*lines, ("LINEBELOW", (0, -1), (-1, -1), 1, colors.black), ("VALIGN", (0, 0), (-1, -1), alignment)]
+    )
+    story: list[Flowable] = [
+        Paragraph("降压药一览", TITLE),
+        Paragraph("表1 常用降压药", PLAIN),
+        Table(rows, colWidths=[30 * mm, 35 * mm, 45 * mm, 55 * mm], style=style),
+        Paragraph(leaflet("后记", 4), BODY),
+    ]
+    document.build(story)
+    return path

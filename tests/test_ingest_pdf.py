@@ -73,6 +73,14 @@ def test_tables_are_rows_with_their_names_on_every_page(tmp_path):
     assert not document.quarantined  # white on blue can be read
 
 
+@pytest.mark.parametrize("alignment", ["TOP", "MIDDLE"])
+def test_a_three_line_table_never_puts_a_value_under_another_name(alignment, tmp_path):
+    text = whole(read(paper.three_line_table(tmp_path / "t.pdf", alignment)))
+    for row in paper.DRUG_ROWS:
+        line = "；".join(f"{name}：{value}" for name, value in zip(paper.DRUG_HEADER, row, strict=True))
+        assert line in text
+
+
 def test_headers_footers_and_page_numbers_go_and_sentences_stay_whole_over_pages(tmp_path):
     document = read(paper.with_headers(tmp_path / "manual.pdf"))
     text = whole(document)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 from knowledge.hospital import with_hospital_flags
 from knowledge.self_care import load_self_care
 from knowledge.urgency import UrgencyLevel
+from rag.intervals import clopper_pearson
 from rag.red_flag_matcher import RedFlagMatcher
 from rag.triage import floor_level
 
@@ -39,27 +39,6 @@ def level_reader() -> Callable[[str], tuple[UrgencyLevel, list[str]]]:
         return level, [found.flag.id for found in findings.raised if found.flag.level is level]
 
     return read
-
-
-def clopper_pearson(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a share, by bisection on the binomial tail (Clopper and Pearson, Biometrika 1934)."""
-    alpha = (1 - confidence) / 2
-
-    def tail(p: float, upwards: bool) -> float:
-        counts = range(hits, n + 1) if upwards else range(hits + 1)
-        return sum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in counts)
-
-    def bisect(upwards: bool) -> float:
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            if (tail(middle, upwards) < alpha) == upwards:
-                low = middle
-            else:
-                high = middle
-        return (low + high) / 2
-
-    return (0.0 if hits == 0 else bisect(True), 1.0 if hits == n else bisect(False))
 
 
 def share(hits: int, n: int) -> str:
