@@ -32,6 +32,7 @@ from rag.manifest import FORMAT_VERSION, Manifest, digest_of
 from rag.passage_index import ROUTING, PassageIndex
 from rag.passage_store import KNOWLEDGE, StoredDocument
 from rag.passages import Passage
+from rag.prepared import write_prepared
 from rag.routing import RoutingIndex
 from rag.vector_index import EXACT_UP_TO
 from rag.writer_lock import writing
@@ -148,7 +149,7 @@ class _Rebuild:
                 embed=lambda texts: self._embed(texts, cache),
                 keep_once=keep_once,
                 likeness_keys=lambda passage: sentence_keys(passage) if passage.kind == "document" else (),
-                extra_files=self._write_routing,
+                extra_files=self._write_departments_and_rules,
                 rates=lambda new, passages: self._spent.rates(self.plan.rates, new, passages),
                 exact_up_to=self.options.exact_up_to,
             )
@@ -210,8 +211,9 @@ class _Rebuild:
         self.step("writing", 0, 1)
         return vectors
 
-    def _write_routing(self, folder: Path) -> None:
-        """The departments' phrases; those of the generation before where nothing they are made from has changed."""
+    def _write_departments_and_rules(self, folder: Path) -> None:
+        """The rules made ready, and the departments' phrases; the latter from before where what they are made from is the same."""
+        write_prepared(folder)
         made = self.base.manifest if self.base and self.reusable else None
         same = made is not None and made.reading_fingerprint == self.fingerprint
         if self.base and made and same and made.knowledge_fingerprint == knowledge_fingerprint():

@@ -34,6 +34,7 @@ from rag.learned_routing import LearnedRouting, combined
 from rag.learned_store import load_or_warn
 from rag.manifest import REBUILD
 from rag.passage_index import ROUTING, ServingIndex
+from rag.prepared import use_prepared
 from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.retriever import HybridSearch
 from rag.routing import DepartmentScore, RoutingIndex
@@ -195,10 +196,11 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
     InvalidKnowledge when a record, a red flag above all, is broken.
     """
     settings = settings or load_settings()
+    search = open_search(settings)
+    use_prepared(search.index.folder)
     departments = load_departments()
     hospital_dir = settings.hospital_path
     flags, signs = with_hospital_flags(hospital_dir)
-    search = open_search(settings)
     matcher = RedFlagMatcher(flags, signs)
     routing = RoutingIndex.load(search.index.folder / ROUTING)
     learned, warning = load_or_warn(settings.home, Reader(routing, search.embedder))

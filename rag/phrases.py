@@ -7,7 +7,7 @@ English up to 5 words, never across a negation), `~` any ending of an English wo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from knowledge.errors import InvalidKnowledge
@@ -58,14 +58,24 @@ class _Part:
     needed: tuple[tuple[str, ...], ...] = ()
 
 
+_remembered: dict[str, Phrase] = {}
+
+
+def remember_phrases(parsed: Mapping[str, Phrase]) -> None:
+    """Phrases as they are written, with what parsing them gave: they are not parsed again."""
+    _remembered.update(parsed)
+
+
 def parse_phrases(written: Iterable[str]) -> list[Phrase]:
     """The phrases a record writes, normalised together: one pass over a thousand is far quicker than a thousand passes.
 
     Raises InvalidKnowledge when a phrase's parentheses do not match or it may be empty.
     """
     lines = list(written)
-    plain = normalise("\n".join(lines)).split("\n") if lines else []
-    return [_parsed(normal, line) for normal, line in zip(plain, lines, strict=True)]
+    new = [line for line in dict.fromkeys(lines) if line not in _remembered]
+    plain = normalise("\n".join(new)).split("\n") if new else []
+    parsed = {line: _parsed(normal, line) for normal, line in zip(plain, new, strict=True)}
+    return [_remembered.get(line) or parsed[line] for line in lines]
 
 
 def _parsed(plain: str, written: str) -> Phrase:
