@@ -213,7 +213,7 @@ class _Rebuild:
 
     def _write_departments_and_rules(self, folder: Path) -> None:
         """The rules made ready, and the departments' phrases; the latter from before where what they are made from is the same."""
-        write_prepared(folder)
+        write_prepared(folder, self.base.folder if self.base else None)
         made = self.base.manifest if self.base and self.reusable else None
         same = made is not None and made.reading_fingerprint == self.fingerprint
         if self.base and made and same and made.knowledge_fingerprint == knowledge_fingerprint():

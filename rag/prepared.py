@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,11 @@ PREPARED = "prepared.json"
 _PARSER = [Path(__file__).resolve().parent / name for name in ("prepared.py", "phrases.py", "wording.py")]
 
 
-def write_prepared(folder: Path) -> None:
-    """Writes what `use_prepared` takes, into a generation's folder."""
+def write_prepared(folder: Path, before: Path | None = None) -> None:
+    """Writes what `use_prepared` takes, into a generation's folder; copied from the generation before where it still holds."""
+    if before is not None and _holds(before):
+        shutil.copyfile(before / PREPARED, folder / PREPARED)
+        return
     written = [*((sign.zh, sign.en) for sign in load_signs().values())]
     written += [(flag.patterns.zh, flag.patterns.en) for flag in load_red_flags().values()]
     lines = list(dict.fromkeys(line for zh, en in written for line in (*zh, *en)))
@@ -45,6 +49,14 @@ def use_prepared(folder: Path) -> bool:
         return False
     remember_phrases(phrases)
     return True
+
+
+def _holds(folder: Path) -> bool:
+    try:
+        values = json.loads((folder / PREPARED).read_text(encoding="utf-8"))
+        return bool(values["fingerprint"] == _fingerprint())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _as_json() -> Iterator[tuple[str, str]]:
