@@ -11,9 +11,9 @@ from rag.embedder import Embedder
 from rag.lexical import share_covered, tokens_of
 from rag.passage_index import PassageIndex
 from rag.passages import Passage, RetrievedPassage
+from rag.ranking_scores import CANDIDATES
 from rag.sentences import split_sentences
 
-CANDIDATES = 60  # taken from either ranking before they are fused
 FOCUS_SHARE = 0.4  # of a question's weight (by rarity) in a sentence that may be judged alone
 FUSION_CONSTANT = 10  # reciprocal rank fusion: 1 / (constant + rank); 10 did best with this embedder's family
 DENSE_WEIGHT = 0.7  # the static embedder ranks below BM25 alone
