@@ -6,15 +6,16 @@ import hashlib
 import json
 import lzma
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from finetune.embedder_overlap import normalised
 from knowledge.errors import TrainingFailed
 
 Split = Literal["train", "validation", "test"]
+TEST_SHARE = 2  # of 20 parts
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,11 @@ class PairSource:
     """One row of the config's table of data sets.
 
     file: relative to the data directory; "" where the reader reads the project's own records.
-    repeat: how often an epoch sees each pair; a fraction keeps that share of them.
-    held_out: the splits whose pairs do not train.
+    group: pairs of one group are each other's negatives, so they should be of one language and kind.
+    share: the part of its keys that is read at all.
+    repeat: how often its pairs are drawn, beside others'.
+    text_repeat: how often its texts are read in the masked-language phase.
+    held_out: the splits whose pairs do not train; test_share: how large "test" is, of 20 parts.
     """
 
     name: str
@@ -45,19 +49,23 @@ class PairSource:
     licence: str
     origin: str
     file: str = ""
+    group: str = ""
+    share: float = 1.0
     repeat: float = 1.0
+    text_repeat: int = 1
     held_out: Sequence[Split] = ("validation",)
+    test_share: int = TEST_SHARE
 
 
-def split_of(key: str) -> Split:
-    """Where everything about that key belongs, for ever: 10 % test, 5 % validation, by SHA-256."""
-    bucket = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) % 20
-    return "test" if bucket < 2 else "validation" if bucket == 2 else "train"
+def split_of(key: str, test_share: int = TEST_SHARE) -> Split:
+    """Where everything about that key belongs, for ever, by SHA-256: so many of 20 parts test, the next validation."""
+    part = hash_of(key) % 20
+    return "test" if part < test_share else "validation" if part == test_share else "train"
 
 
-def normalised(text: str) -> str:
-    """Letters and digits only, NFKC, lower case: how two spellings of one question are found equal."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text).lower())
+def hash_of(key: str) -> int:
+    """The same number for the same key, everywhere."""
+    return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16)
 
 
 def read_pairs(source: PairSource, data_dir: Path) -> list[TextPair]:
@@ -70,12 +78,12 @@ def read_pairs(source: PairSource, data_dir: Path) -> list[TextPair]:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, lzma.LZMAError) as fault:
         expected = (reader.__doc__ or "").strip()
         raise TrainingFailed(f"{source.file}: not as {source.reader!r} expects ({fault!r}); {expected}") from None
-    return [pair for pair in pairs if min(len(normalised(pair.anchor)), len(normalised(pair.positive))) > 1]
-
-
-def questions_of(path: Path) -> set[str]:
-    """The normalised questions of a test set whose rows hold `question`."""
-    return {normalised(row["question"]) for row in rows_of(path)}
+    return [
+        pair
+        for pair in pairs
+        if hash_of(pair.key) // 20 % 1000 < 1000 * source.share
+        and min(len(normalised(pair.anchor)), len(normalised(pair.positive))) > 1
+    ]
 
 
 def opened(path: Path) -> TextIO:
@@ -117,19 +125,65 @@ def conversations(path: Path) -> Iterator[TextPair]:
         yield question_answer(first["value"], second["value"])
 
 
-def counselling(path: Path) -> Iterator[TextPair]:
-    """rows [{role, content}, …]: the client's first words and the counsellor's reply, once a question"""
-    seen: set[str] = set()
+def turns(path: Path) -> Iterator[TextPair]:
+    """rows {conversations: [{from, value}, …]}: each human turn and the reply to it"""
     for row in rows_of(path):
-        if len(row) > 1 and row[0]["content"] not in seen:
-            seen.add(row[0]["content"])
-            yield question_answer(row[0]["content"], row[1]["content"])
+        said = [turn["value"] for turn in row["conversations"]]
+        for asked, answered in zip(said[::2], said[1::2], strict=False):
+            yield question_answer(asked, answered, key=normalised(said[0]))
+
+
+def counselling(path: Path) -> Iterator[TextPair]:
+    """rows [{role, content}, …]: each of the client's turns and the counsellor's reply, kin within a dialogue"""
+    for row in rows_of(path):
+        said = [turn["content"] for turn in row]
+        key = normalised(said[0])
+        for asked, answered in zip(said[::2], said[1::2], strict=False):
+            yield TextPair(one_text(asked), one_text(answered), key, topic=key)
+
+
+def consultations(path: Path) -> Iterator[TextPair]:
+    """rows {department, title, ask, answer}: title and question each lead to the answer, the title to the question"""
+    for row in rows_of(path):
+        title, asked, answer = (one_text(row[field]) for field in ("title", "ask", "answer"))
+        for one, other in ((title, answer), (asked, answer), (title, asked)):
+            yield TextPair(one, other, key=consultation_key(row), topic=normalised(title))
+
+
+def consultation_key(row: dict[str, Any]) -> str:
+    """What decides the split of a row {title, ask}."""
+    return normalised(f"{row['title']} {row['ask']}")
+
+
+def long_consultations(path: Path) -> Iterator[TextPair]:
+    """rows {id, instruction, output, history: [[question, answer], …]}: what was asked so far leads to the next answer"""
+    for row in rows_of(path):
+        if "instruction" not in row:  # a safety probe among the consultations
+            continue
+        asked = ""
+        for question, answer in [*(row.get("history") or []), [row["instruction"], row["output"]]]:
+            asked = f"{asked} {one_text(question)}".strip()
+            yield TextPair(asked, one_text(answer), key=row["id"], topic=row["id"])
 
 
 def medquad(path: Path) -> Iterator[TextPair]:
     """rows {focus, question, answer}: split by focus, so that a held-out condition is wholly unseen"""
     for row in rows_of(path):
         yield question_answer(row["question"], row["answer"], key=row["focus"].strip().lower())
+
+
+def medquad_unnamed(path: Path) -> Iterator[TextPair]:
+    """rows {focus, question, answer}: the answer without the name of what is asked about"""
+    for row in rows_of(path):
+        asked, answer, focus = one_text(row["question"]), one_text(row["answer"]), row["focus"].strip()
+        unnamed = without_term(answer, focus)
+        if unnamed != answer:
+            yield TextPair(asked, unnamed, key=focus.lower(), topic=asked)
+
+
+def without_term(text: str, term: str) -> str:
+    """A text in which a term is replaced by "it", whatever its case."""
+    return re.sub(re.escape(term), "it", text, flags=re.IGNORECASE)
 
 
 def passages(path: Path) -> Iterator[TextPair]:
@@ -177,8 +231,12 @@ PAIR_READERS: dict[str, Callable[[Path], Iterable[TextPair]]] = {
     for reader in (
         instructions,
         conversations,
+        turns,
         counselling,
+        consultations,
+        long_consultations,
         medquad,
+        medquad_unnamed,
         passages,
         graded_titles,
         departments,

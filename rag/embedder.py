@@ -1,8 +1,8 @@
 """Text → unit vectors. The default runs a shipped folder through ONNX Runtime; torch is never imported for it.
 
-A model folder made by `daozhen train finetune/configs/embedder.toml` holds `embedder.json`, `model.onnx`,
-`model.safetensors` (the weights the graph reads) and `tokenizer.json`. Any other sentence-transformers model
-can take its place as a setting: `load_embedder("path")`.
+A model folder made by `daozhen train finetune/configs/embedder.toml` holds `embedder.json`, `onnx/model.onnx` and
+`tokenizer.json`, beside what sentence-transformers wants. Any other sentence-transformers model can take its place as
+a setting: `load_embedder("path")`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from knowledge.errors import EmbedderMissing, MissingExtra
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent / "models" / "embedder"
 SETTINGS_FILE, TOKENIZER_FILE = "embedder.json", "tokenizer.json"
-GRAPH_FILE, WEIGHTS_FILE = "model.onnx", "model.safetensors"  # the graph reads the weights from beside it
-MODEL_FILES = (SETTINGS_FILE, GRAPH_FILE, WEIGHTS_FILE, TOKENIZER_FILE)
-TOKENS_PER_BATCH = 16_384  # padding included; bounds the memory of one run whatever the passages' lengths
+GRAPH_FILE = "onnx/model.onnx"
+MODEL_FILES = (SETTINGS_FILE, GRAPH_FILE, TOKENIZER_FILE)
+TOKENS_PER_BATCH = 4_096  # padding included; what one run works on then stays in the processor's caches
+FEW_TEXTS = 4  # so many short texts are not worth a second thread
 REMEDY = "reinstall daozhen, or run `daozhen train finetune/configs/embedder.toml --data DIR`"
 NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot"]  # other runtimes' copies of the same weights
 
@@ -54,9 +55,10 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True)
 class OnnxEmbedder:
-    """A daozhen model folder run by ONNX Runtime: queries on one thread, passages on all cores.
+    """A daozhen model folder run by ONNX Runtime: a few queries on one thread, passages on all cores.
 
-    The graph maps input_ids and attention_mask, both (n, tokens) int64, to sentence_embedding (n, dimension).
+    The graph maps input_ids and attention_mask, both (n, tokens) int64, to sentence_embedding (n, dimension). Every
+    text begins with one token that stands for no word.
     """
 
     folder: Path
@@ -72,7 +74,8 @@ class OnnxEmbedder:
         return self._encode([self.passage_prefix + text for text in texts], self._passage_session)
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encode([self.query_prefix + text for text in texts], self._query_session)
+        session = self._query_session if len(texts) <= FEW_TEXTS else self._passage_session
+        return self._encode([self.query_prefix + text for text in texts], session)
 
     @cached_property
     def _query_session(self) -> Any:
@@ -87,14 +90,16 @@ class OnnxEmbedder:
         token_ids = [encoding.ids[: self.max_tokens] for encoding in self.tokenizer.encode_batch_fast(texts)]
         for batch in batches_by_length([len(ids) for ids in token_ids]):
             width = max(len(token_ids[row]) for row in batch)
-            if width == 0:
+            if width <= 1:  # no words
                 continue
             input_ids = np.zeros((len(batch), width), dtype=np.int64)
             attention_mask = np.zeros_like(input_ids)
             for line, row in enumerate(batch):
                 input_ids[line, : len(token_ids[row])] = token_ids[row]
                 attention_mask[line, : len(token_ids[row])] = 1
-            rows[batch] = session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})[0]
+            feed = {"input_ids": input_ids, "attention_mask": attention_mask}
+            rows[batch] = session.run(["sentence_embedding"], feed)[0]
+        rows[[row for row, ids in enumerate(token_ids) if len(ids) <= 1]] = 0
         return rows
 
 

@@ -18,16 +18,13 @@ import numpy as np
 from knowledge.errors import InvalidEvaluationSet
 from rag.embedder import Embedder
 from rag.lexical import LexicalIndex
-from rag.retriever import CANDIDATES, fuse
+from rag.ranking_scores import METRICS, Gains, best_rows, interval, question_scores
+from rag.retriever import fuse
 
 CORPUS, QUERIES, JUDGEMENTS = "corpus.jsonl", "queries.jsonl", "qrels/test.tsv"
 JUDGEMENT_COLUMNS = ("query-id", "corpus-id", "score")
-DEPTH = 10
-METRICS = (f"ndcg@{DEPTH}", f"recall@{DEPTH}", f"mrr@{DEPTH}")
-RESAMPLES = 2000  # of the questions, for the intervals
 PASSAGES_A_STEP = 256
 
-Gains = Mapping[int, float]  # passage number → gain, for the right passages of one question
 Scores = Mapping[str, np.ndarray]  # metric → one value per question
 
 
@@ -145,38 +142,6 @@ def rank(data: RetrievalSet, embedder: Embedder, step: Callable[[str, int, int],
         bm25=[best_rows(lexical.scores(question), least=0.0) for question in data.questions],
         dense=[best_rows(rows @ query) for query in queries],
     )
-
-
-def best_rows(scores: np.ndarray, least: float = -np.inf) -> list[int]:
-    """The row numbers of the CANDIDATES highest scores above `least`, best first; of equal scores the first row."""
-    some = np.argpartition(-scores, CANDIDATES - 1)[:CANDIDATES] if len(scores) > CANDIDATES else np.arange(len(scores))
-    return [int(row) for row in sorted(some, key=lambda row: (-scores[row], row)) if scores[row] > least]
-
-
-def question_scores(ranking: Sequence[Sequence[int]], right: Sequence[Gains]) -> dict[str, np.ndarray]:
-    """nDCG, recall and MRR at DEPTH of every question, each in [0, 1]; gains are linear, as in BEIR."""
-    discounts = 1 / np.log2(np.arange(2, DEPTH + 2))
-    values: list[tuple[float, float, float]] = []
-    for rows, gains in zip(ranking, right, strict=True):
-        found = np.array([gains.get(row, 0.0) for row in rows[:DEPTH]])
-        ideal = np.sort(np.array(list(gains.values())))[::-1][:DEPTH]
-        hits = np.flatnonzero(found)
-        values.append(
-            (
-                float(found @ discounts[: len(found)] / (ideal @ discounts[: len(ideal)])),
-                len(hits) / len(gains),
-                1 / (int(hits[0]) + 1) if len(hits) else 0.0,
-            )
-        )
-    return dict(zip(METRICS, np.array(values).reshape(-1, len(METRICS)).T, strict=True))
-
-
-def interval(values: np.ndarray, seed: int = 1) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a mean. Pass differences of two methods, question by question, for a paired one."""
-    rng = np.random.default_rng(seed)
-    means = values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return round(float(low), 4), round(float(high), 4)
 
 
 def report(data: RetrievalSet, rankings: Rankings) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import pytest
 
 from knowledge.errors import InvalidEvaluationSet
 from rag.embedder import load_embedder
-from rag.evaluation_retrieval import best_rows, interval, question_scores, rank, read_beir, report
+from rag.evaluation_retrieval import rank, read_beir, report
+from rag.ranking_scores import best_rows, interval, question_scores
 from ui.cli import main
 
 CORPUS = [

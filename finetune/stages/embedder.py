@@ -1,76 +1,89 @@
-"""The embedder stage: pairs → bilingual tokenizer → token table → model folder, with its figures.
+"""The embedder stage: texts and pairs → tokenizer → encoder → model folder, with its figures.
 
-A text's vector is the mean of its tokens' rows. Training pulls the two texts of a pair together and pushes the other
-texts of the batch away (multiple negatives ranking), so a table of rows learns which words matter and which are kin.
-It is warmed up on neighbouring sentences of the passages, which teach it words that no question holds.
+The encoder first guesses hidden words (masked), then pulls the texts of a pair together (wide), then tells them from
+the passages it found hardest (sharp). Each step leaves its result in the work folder beside the model folder; a step
+whose result is there, made from the same settings and data, is not done again.
 """
 
 from __future__ import annotations
 
-import re
+import hashlib
+import json
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from finetune.embedder_corpus import (
+    FIGURES,
+    TOKENIZER,
+    HeldApart,
+    TextSource,
+    load_groups,
+    load_held_out,
+    load_text_stream,
+    prepare,
+)
+from finetune.embedder_graph import EncoderShape
+from finetune.embedder_pairs import PairSource
+from knowledge.errors import MissingExtra, TrainingFailed
 
-from finetune.embedder_card import write_card
-from finetune.embedder_export import write_model_folder
-from finetune.embedder_pairs import PairSource, TextPair, normalised, questions_of, read_pairs, split_of
-from finetune.embedder_scores import ranking_scores
-from finetune.embedder_table import Phase, TableSettings, TokenTable, neighbouring_sentences, train_tokenizer
-from knowledge.errors import TrainingFailed
-from rag.embedder import load_embedder
+if TYPE_CHECKING:
+    from finetune.embedder_encoder import Encoder
 
 Progress = Callable[[str], None]
-_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True)
 class StageConfig:
-    """What finetune/configs/embedder.toml says.
-
-    excluded_questions: a test set, relative to the data directory, whose questions may not train; or "".
-    """
+    """What finetune/configs/embedder.toml says. masked, wide, sharp: settings of the three phases, by name."""
 
     name: str
-    table: TableSettings
-    sentences: Phase  # first: neighbouring sentences of the passages
-    pairs: Phase  # then: the pairs themselves
+    encoder: EncoderShape
+    masked: dict[str, Any]
+    wide: dict[str, Any]
+    sharp: dict[str, Any]
     datasets: tuple[PairSource, ...]
-    excluded_questions: str = ""
+    texts: tuple[TextSource, ...] = ()
+    held_apart: tuple[HeldApart, ...] = ()
+    vocabulary: int = 24_000
+    dimensions: tuple[int, ...] = ()
     seed: int = 1
 
     @classmethod
     def read(cls, path: Path) -> StageConfig:
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                table=TableSettings(**values.pop("table", {})),
-                sentences=Phase(**values.pop("sentences", {})),
-                pairs=Phase(**values.pop("pairs", {})),
+            config = cls(
+                encoder=EncoderShape(**values.pop("encoder", {})),
                 datasets=tuple(PairSource(**row) for row in values.pop("datasets", [])),
+                texts=tuple(TextSource(**row) for row in values.pop("texts", [])),
+                held_apart=tuple(HeldApart(**row) for row in values.pop("held_apart", [])),
+                dimensions=tuple(values.pop("dimensions", [])),
                 **values,
             )
+            config.phases()
+            return config
         except OSError as fault:
             raise TrainingFailed(f"{path}: cannot be read ({fault.strerror}); give an embedder config") from None
         except (tomllib.TOMLDecodeError, TypeError) as fault:
             problem = str(fault).replace("__init__() got an ", "")
             raise TrainingFailed(f"{path.name}: {problem}; see finetune/configs/embedder.toml") from None
 
+    def phases(self) -> tuple[Any, Any, Any]:
+        """The settings of the masked, the wide and the sharp phase."""
+        torch_or_missing_extra()
+        from finetune.embedder_contrast import ContrastSettings
+        from finetune.embedder_mlm import MaskedSettings
 
-@dataclass
-class PairsRead:
-    """What the data sets gave. counts: pairs used, by data set; absent: files not there; dropped: excluded pairs."""
-
-    train: list[TextPair] = field(default_factory=list)
-    held_out: dict[str, list[TextPair]] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    absent: list[str] = field(default_factory=list)
-    dropped: int = 0
+        shared = {"dimensions": self.dimensions}
+        return (
+            MaskedSettings(**self.masked),
+            ContrastSettings(**shared, **self.wide),
+            ContrastSettings(**shared, **self.sharp),
+        )
 
 
 def train_embedder(
@@ -82,98 +95,127 @@ def train_embedder(
     """
     started = time.perf_counter()
     config = StageConfig.read(config_path)
-    pairs = gather_pairs(config, data_dir, progress)
-    progress(
-        f"{len(pairs.train)} pairs to train on; {pairs.dropped} left out because their question is a test question"
-    )
-    tokenizer = train_tokenizer(pairs.train, config.table)
-    progress(f"tokenizer: {tokenizer.get_vocab_size()} tokens")
-    table = TokenTable(tokenizer, config.table, config.seed)
-    neighbours = neighbouring_sentences(pair.positive for pair in pairs.train)
-    if config.sentences.epochs and len(neighbours) > 1:
-        progress(f"{len(neighbours)} pairs of neighbouring sentences")
-        table.fit(neighbours, config.sentences, progress)
-    losses = table.fit(pairs.train, config.pairs, progress)
-    write_model_folder(out_dir, config.name, table.rows(), tokenizer)
-    figures: dict[str, Any] = {
-        "pairs": len(pairs.train),
-        "neighbouring_sentences": len(neighbours),
-        "pairs_by_dataset": pairs.counts,
-        "absent": pairs.absent,
-        "dropped_test_questions": pairs.dropped,
-        "tokens": tokenizer.get_vocab_size(),
-        "dimension": config.table.dimension,
-        "loss_first": round(losses[0], 3),
-        "loss_last": round(losses[-1], 3),
-        "held_out": held_out_scores(out_dir, pairs.held_out),
-        "seconds": round(time.perf_counter() - started),
-    }
+    work = out_dir.with_name(f"{out_dir.name}.work")
+    corpus_figures = ready_corpus(config, data_dir, work / "corpus", progress)
+    encoder, figures = train_encoder(config, work, progress)
+
+    from finetune.embedder_card import write_card
+    from finetune.embedder_export import write_model_folder
+
+    corpus = work / "corpus"
+    write_model_folder(out_dir, config.name, encoder, corpus / TOKENIZER, load_groups(corpus))
+    figures = {**corpus_figures, **figures, "seconds": round(time.perf_counter() - started)}
     write_card(out_dir, config, figures)
     figures["megabytes"] = round(sum(path.stat().st_size for path in out_dir.rglob("*") if path.is_file()) / 1e6, 2)
     return figures
 
 
-def gather_pairs(config: StageConfig, data_dir: Path, progress: Progress) -> PairsRead:
-    """Every data set that is there, split, without the questions that test sets ask."""
-    gathered = PairsRead()
-    excluded: set[str] = set()
-    if config.excluded_questions:
-        if (data_dir / config.excluded_questions).is_file():
-            excluded = questions_of(data_dir / config.excluded_questions)
-        else:
-            gathered.absent.append(config.excluded_questions)
-    rng = np.random.default_rng(config.seed)
-    for source in config.datasets:
-        if source.file and not (data_dir / source.file).is_file():
-            gathered.absent.append(source.file)
-            progress(f"{source.name}: {source.file} is not in {data_dir}; skipped")
+def ready_corpus(config: StageConfig, data_dir: Path, folder: Path, progress: Progress) -> dict[str, Any]:
+    """The corpus's figures; it is made unless it is there, made from the same settings."""
+    fingerprint = fingerprint_of(
+        [config.vocabulary, *map(asdict, (*config.datasets, *config.texts, *config.held_apart))]
+    )
+    if (folder / FIGURES).is_file():
+        figures: dict[str, Any] = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
+        if figures.get("fingerprint") == fingerprint:
+            progress("the corpus is ready")
+            return figures
+    figures = prepare(folder, data_dir, config.datasets, config.texts, config.held_apart, config.vocabulary, progress)
+    figures["fingerprint"] = fingerprint
+    (folder / FIGURES).write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    return figures
+
+
+def train_encoder(config: StageConfig, work: Path, progress: Progress) -> tuple[Encoder, dict[str, Any]]:
+    """The trained encoder, and the figures of its phases; from what is there of them already."""
+    from finetune.embedder_contrast import train_contrast
+    from finetune.embedder_encoder import Encoder
+    from finetune.embedder_mining import held_out_scores, mine
+    from finetune.embedder_mlm import train_masked
+
+    masked, wide, sharp = config.phases()
+    corpus = work / "corpus"
+    corpus_figures = json.loads((corpus / FIGURES).read_text(encoding="utf-8"))
+    encoder = Encoder(config.encoder, corpus_figures["vocabulary"]).to(device())
+    groups, held_out = load_groups(corpus), load_held_out(corpus)
+    lengths = (wide.question_tokens, wide.passage_tokens)
+
+    def guess_hidden_words(*place: Any) -> list[float]:
+        return train_masked(encoder, load_text_stream(corpus), masked, config.seed, *place, progress)
+
+    def pull_pairs_together(*place: Any) -> list[float]:
+        return train_contrast(encoder, groups, {}, wide, config.seed, *place, progress)
+
+    def tell_from_the_hardest(*place: Any) -> list[float]:
+        mined = {group.name: mine(encoder, group, *lengths) for group in groups}
+        return train_contrast(encoder, groups, mined, sharp, config.seed + 1, *place, progress)
+
+    figures: dict[str, Any] = {}
+    made_from: list[Any] = [config.seed, asdict(config.encoder), corpus_figures["fingerprint"]]
+    for name, settings, train in (
+        ("masked", masked, guess_hidden_words),
+        ("wide", wide, pull_pairs_together),
+        ("sharp", sharp, tell_from_the_hardest),
+    ):
+        if not settings.steps:
             continue
-        read = read_pairs(source, data_dir)
-        usable = [pair for pair in read if normalised(pair.anchor) not in excluded]
-        gathered.dropped += len(read) - len(usable)
-        training = [pair for pair in usable if split_of(pair.key) not in source.held_out]
-        if "validation" in source.held_out:
-            gathered.held_out[source.name] = [pair for pair in usable if split_of(pair.key) == "validation"]
-        training = repeated(training, source.repeat, rng)
-        gathered.counts[source.name] = len(training)
-        gathered.train += training
-    if across := [pair for pairs in gathered.held_out.values() for pair in pairs if crosses_languages(pair)]:
-        gathered.held_out["Chinese to English, of the above"] = across
-    if not gathered.train:
-        raise TrainingFailed(
-            f"{data_dir}: none of {', '.join(gathered.absent) or 'the data sets'} is there to train on"
-        )
-    return gathered
+        made_from.append(asdict(settings))
+        fingerprint = fingerprint_of(made_from)
+        figures[name] = taken_up(encoder, work / f"{name}.safetensors", fingerprint)
+        if figures[name] is None:
+            progress(f"{name}: {settings.steps} steps")
+            started = time.perf_counter()
+            losses = train(work / f"{name}_checkpoint", fingerprint)
+            figures[name] = {
+                "loss_first": round(losses[0], 3),
+                "loss_last": round(sum(losses[-20:]) / len(losses[-20:]), 3),
+                "seconds": round(time.perf_counter() - started),
+                **({} if name == "masked" else {"held_out": held_out_scores(encoder, held_out, *lengths)}),
+            }
+            put_by(encoder, work / f"{name}.safetensors", fingerprint, figures[name])
+        progress(f"{name}: {json.dumps(figures[name], ensure_ascii=False)}")
+    return encoder, figures
 
 
-def crosses_languages(pair: TextPair) -> bool:
-    """Whether a Chinese text is paired with one that holds no Chinese."""
-    return bool(_CHINESE.search(pair.anchor)) and not _CHINESE.search(pair.positive)
+def put_by(encoder: Encoder, path: Path, fingerprint: str, figures: dict[str, Any]) -> None:
+    """Writes a phase's weights, as half floats, whole or not at all."""
+    from safetensors.torch import save_file
+
+    weights = {name: weight.detach().half().contiguous() for name, weight in encoder.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    save_file(weights, partial, metadata={"fingerprint": fingerprint, "figures": json.dumps(figures)})
+    partial.replace(path)
 
 
-def repeated(pairs: list[TextPair], times: float, rng: np.random.Generator) -> list[TextPair]:
-    """The pairs so many times over; the fraction is a random share of them."""
-    whole, rest = divmod(times, 1)
-    chosen = rng.permutation(len(pairs))[: round(rest * len(pairs))]
-    return pairs * int(whole) + [pairs[number] for number in sorted(chosen)]
+def taken_up(encoder: Encoder, path: Path, fingerprint: str) -> dict[str, Any] | None:
+    """Loads a phase's weights into the encoder and returns its figures; None where that phase is still to do."""
+    from safetensors import safe_open
+
+    if not path.is_file():
+        return None
+    with safe_open(path, framework="pt") as kept:
+        facts = kept.metadata()
+        if facts["fingerprint"] != fingerprint:
+            return None
+        encoder.load_state_dict({name: kept.get_tensor(name).float() for name in kept.keys()})
+    figures: dict[str, Any] = json.loads(facts["figures"])
+    return figures
 
 
-def held_out_scores(folder: Path, held_out: dict[str, list[TextPair]]) -> dict[str, dict[str, float]]:
-    """nDCG@10, recall@10 and MRR@10 of the written folder, by data set; the passages are that set's own."""
-    embedder = load_embedder(folder)
-    scores = {}
-    for name, pairs in held_out.items():
-        if len(pairs) < 2:
-            continue
-        passages = list(dict.fromkeys(pair.positive for pair in pairs))
-        place = {passage: row for row, passage in enumerate(passages)}
-        right: dict[str, set[int]] = {}
-        for pair in pairs:
-            right.setdefault(pair.anchor, set()).add(place[pair.positive])
-        similarity = embedder.encode_queries(list(right)) @ embedder.encode_passages(passages).T
-        scores[name] = {
-            "questions": len(right),
-            "passages": len(passages),
-            **ranking_scores(similarity, right.values()),
-        }
-    return scores
+def device() -> str:
+    """ "cuda" where there is a GPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def torch_or_missing_extra() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MissingExtra("training needs torch; pip install 'daozhen[finetune]'") from None
+
+
+def fingerprint_of(values: Any) -> str:
+    """16 hex digits over settings."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
