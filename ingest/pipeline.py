@@ -21,6 +21,7 @@ from ingest.limits import ReadingLimits, load_limits
 from ingest.plan import FoundFile, RebuildPlan, make_plan
 from ingest.reading import read_sources
 from ingest.remembered import Remembered, last_good, remembered_sources
+from ingest.shipped_vectors import with_shipped_vectors
 from ingest.splitting import passages_of
 from ingest.stored import renamed, restored, stored_file, stored_knowledge, stored_unreadable
 from knowledge.departments import load_departments
@@ -95,7 +96,8 @@ def rebuild_index(
     remembered_sources(index_dir, source_dirs, options.remove, options.restore)  # a wrong name stops here, lock or not
     with writing(index_dir):
         remembered = remembered_sources(index_dir, source_dirs, options.remove, options.restore)
-        rebuild = _Rebuild(index_dir, embedder, remembered, options, progress or (lambda *_: None))
+        known = with_shipped_vectors(embedder)
+        rebuild = _Rebuild(index_dir, known, remembered, options, progress or (lambda *_: None))
         rebuild.run()
     return rebuild.report(round(time.monotonic() - begun, 2))
 

@@ -104,6 +104,7 @@ def relevance_features(
         search.cosine(asked.query, best),
         search.passages_of(best.source_id, language),
         topics_of(asked.query, language),
+        search.reach(asked.query, PassageFilter(language=language)),
     )
 
 

@@ -24,7 +24,7 @@ WEIGHTS_FILE = Path(__file__).resolve().parent / "models" / "relevance.json"
 
 @dataclass(frozen=True)
 class RelevanceFeatures:
-    """What is known of a question and the best source found for it; each in [0, 1].
+    """What is known of a question and the best source found for it; each in [0, 1], `words` up to 3.
 
     score: of the best passage. cosine: of question and best passage. covered: share of the question's words (by rarity)
     in the best passage; covered_by_source: in all of its source. missing_rarest: how rare the rarest word is that the
@@ -43,20 +43,22 @@ class RelevanceFeatures:
     guide: float
     asks_department: float
     other_condition: float
+    nearest: float
+    words: float
 
 
 @dataclass(frozen=True)
 class RelevanceModel:
-    """Weights by feature and language; threshold: the chance from which the documents are taken to answer."""
+    """Weights by feature, with "intercept" and "chinese"; threshold by language: the chance from which the documents answer."""
 
-    weights: Mapping[str, Mapping[str, float]]
+    weights: Mapping[str, float]
     threshold: Mapping[str, float]
     fitted_on: str
 
     def chance(self, features: RelevanceFeatures, language: str) -> float:
         """The chance in [0, 1] that the source answers the question."""
-        weights = self.weights[language]
-        total = weights["intercept"] + sum(weights[name] * value for name, value in asdict(features).items())
+        total = self.weights["intercept"] + (self.weights["chinese"] if language == "zh" else 0.0)
+        total += sum(self.weights[name] * value for name, value in asdict(features).items())
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
 
     def answers(self, features: RelevanceFeatures, language: str) -> bool:
@@ -76,10 +78,11 @@ def features_of(
     cosine: float,
     source: Sequence[Passage],
     topics: Collection[str],
+    reach: tuple[float, float],
 ) -> RelevanceFeatures:
     """The features of a question and of the source of the first passage found.
 
-    source: every passage of it. topics: the sections of a guide the question asks for.
+    source: every passage of it. topics: the sections of a guide the question asks for. reach: HybridSearch.reach.
     """
     best = found[0].passage
     asked = dict(weights)
@@ -100,6 +103,8 @@ def features_of(
         guide=float(best.kind != "department"),
         asks_department=float("department" in topics),
         other_condition=float(_names_other_condition(plain, source)),
+        nearest=max(0.0, reach[0]),
+        words=reach[1],
         agreeing=sum(entry.passage.source_id == best.source_id for entry in found[:5]) / min(5, len(found)),
     )
 

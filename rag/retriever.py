@@ -14,8 +14,10 @@ from rag.ranking_scores import CANDIDATES
 from rag.sentences import split_sentences
 
 FOCUS_SHARE = 0.4  # of a question's weight (by rarity) in a sentence that may be judged alone
-FUSION_CONSTANT = 10  # reciprocal rank fusion: 1 / (constant + rank); 10 did best with this embedder's family
-DENSE_WEIGHT = 1.5  # the shipped encoder ranks above BM25 alone, in both languages
+FUSION_CONSTANT = (
+    30  # reciprocal rank fusion: 1 / (constant + rank); with equal weights best on the guides' calibration questions
+)
+DENSE_WEIGHT = 1.0
 
 
 class HybridSearch:
@@ -60,6 +62,16 @@ class HybridSearch:
             if rows
             else 0.0
         )
+
+    def reach(self, question: str, only: PassageFilter) -> tuple[float, float]:
+        """How near the question comes to anything a filter admits: the best cosine, and the best BM25 score for each
+        unit of the question's rarity."""
+        index = self.index
+        nearest = index.nearest(self.embedder.encode_queries([question])[0], 1, only)
+        scores, admitted = index.lexical.scores(question), index.admitted(only)
+        best = float(scores.max() if admitted is None else scores[admitted].max(initial=0.0)) if len(scores) else 0.0
+        weight = sum(index.lexical.weights(question).values())
+        return (nearest[0][1] if nearest else 0.0), (best / weight if weight else 0.0)
 
     def passages_of(self, source_id: str, language: str) -> list[Passage]:
         """Every passage of a source in a language, in order."""
