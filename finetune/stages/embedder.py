@@ -197,7 +197,7 @@ def taken_up(encoder: Encoder, path: Path, fingerprint: str) -> dict[str, Any] |
         facts = kept.metadata()
         if facts["fingerprint"] != fingerprint:
             return None
-        encoder.load_state_dict({name: kept.get_tensor(name).float() for name in kept.keys()})
+        encoder.load_state_dict({name: kept.get_tensor(name).float() for name in kept.keys()})  # noqa: SIM118 (it is no dictionary)
     figures: dict[str, Any] = json.loads(facts["figures"])
     return figures
 
