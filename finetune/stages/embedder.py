@@ -78,7 +78,7 @@ class StageConfig:
         from finetune.embedder_contrast import ContrastSettings
         from finetune.embedder_mlm import MaskedSettings
 
-        shared = {"dimensions": self.dimensions}
+        shared: dict[str, Any] = {"dimensions": self.dimensions}
         return (
             MaskedSettings(**self.masked),
             ContrastSettings(**shared, **self.wide),
@@ -140,15 +140,15 @@ def train_encoder(config: StageConfig, work: Path, progress: Progress) -> tuple[
     groups, held_out = load_groups(corpus), load_held_out(corpus)
     lengths = (wide.question_tokens, wide.passage_tokens)
 
-    def guess_hidden_words(*place: Any) -> list[float]:
-        return train_masked(encoder, load_text_stream(corpus), masked, config.seed, *place, progress)
+    def guess_hidden_words(checkpoint: Path, fingerprint: str) -> list[float]:
+        return train_masked(encoder, load_text_stream(corpus), masked, config.seed, checkpoint, fingerprint, progress)
 
-    def pull_pairs_together(*place: Any) -> list[float]:
-        return train_contrast(encoder, groups, {}, wide, config.seed, *place, progress)
+    def pull_pairs_together(checkpoint: Path, fingerprint: str) -> list[float]:
+        return train_contrast(encoder, groups, {}, wide, config.seed, checkpoint, fingerprint, progress)
 
-    def tell_from_the_hardest(*place: Any) -> list[float]:
+    def tell_from_the_hardest(checkpoint: Path, fingerprint: str) -> list[float]:
         mined = {group.name: mine(encoder, group, *lengths) for group in groups}
-        return train_contrast(encoder, groups, mined, sharp, config.seed + 1, *place, progress)
+        return train_contrast(encoder, groups, mined, sharp, config.seed + 1, checkpoint, fingerprint, progress)
 
     figures: dict[str, Any] = {}
     made_from: list[Any] = [config.seed, asdict(config.encoder), corpus_figures["fingerprint"]]
