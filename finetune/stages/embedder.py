@@ -112,9 +112,8 @@ def train_embedder(
 
 def ready_corpus(config: StageConfig, data_dir: Path, folder: Path, progress: Progress) -> dict[str, Any]:
     """The corpus's figures; it is made unless it is there, made from the same settings."""
-    fingerprint = fingerprint_of(
-        [config.vocabulary, *map(asdict, (*config.datasets, *config.texts, *config.held_apart))]
-    )
+    rows: list[Any] = [*config.datasets, *config.texts, *config.held_apart]
+    fingerprint = fingerprint_of([config.vocabulary, *(asdict(row) for row in rows)])
     if (folder / FIGURES).is_file():
         figures: dict[str, Any] = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
         if figures.get("fingerprint") == fingerprint:
