@@ -88,7 +88,9 @@ def write_card(folder: Path, config: StageConfig, figures: dict[str, Any]) -> No
         if (count := figures["pairs_by_dataset"].get(source.name))
     ]
     phases = [name for name in ("masked", "wide", "sharp") if name in figures]
-    scores = next((figures[name]["held_out"] for name in reversed(phases) if "held_out" in figures[name]), {})
+    scores: dict[str, dict[str, float]] = next(
+        (figures[name]["held_out"] for name in reversed(phases) if "held_out" in figures[name]), {}
+    )
     shape = config.encoder
     kind = f"a transformer encoder of {shape.layers} layers" if shape.layers else "the mean of its tokens' rows"
     absent = figures["absent"]

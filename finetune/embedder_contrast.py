@@ -130,7 +130,7 @@ def drawn(group: PairGroup, mined: np.ndarray | None, settings: ContrastSettings
         [group.anchors[row] for row in rows],
         [group.positives[row] for row in rows],
         group.kin[rows],
-        [group.positives[row] for row in negatives],
+        [group.positives[int(row)] for row in negatives],
         group.kin[negatives],
     )
 

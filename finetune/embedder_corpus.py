@@ -135,19 +135,20 @@ def prepare(
         for name, pairs in read.train.items()
     }
     repeats = {name: by_name[name].text_repeat for name in texts}
-    for source in plain:
-        if (data_dir / source.file).is_file():
-            texts[source.name] = paragraphs(data_dir / source.file, source.share)
-            repeats[source.name] = 1
+    for text in plain:
+        if (data_dir / text.file).is_file():
+            texts[text.name] = paragraphs(data_dir / text.file, text.share)
+            repeats[text.name] = 1
         else:
-            read.absent.append(source.file)
+            read.absent.append(text.file)
     progress(", ".join(f"{name}: {sum(map(len, some)):,} characters" for name, some in texts.items()))
     tokenizer = train_tokenizer((text for some in texts.values() for text in up_to(some, TOKENIZER_CHARS)), vocabulary)
     progress(f"tokenizer: {tokenizer.get_vocab_size():,} tokens")
     (folder / GROUPS).mkdir(parents=True, exist_ok=True)
     (folder / HELD_OUT).mkdir(exist_ok=True)
     streams = {name: tokenised(tokenizer, some, 100_000).ids for name, some in texts.items()}
-    np.savez(folder / TEXTS, **{f"{name}|{repeats[name]}": ids for name, ids in streams.items()})
+    kept: dict[str, Any] = {f"{name}|{repeats[name]}": ids for name, ids in streams.items()}
+    np.savez(folder / TEXTS, **kept)
     groups = {source.group or source.name for source in sources if source.name in read.train}
     for name in sorted(groups):
         members = [source for source in sources if (source.group or source.name) == name and source.name in read.train]

@@ -50,7 +50,8 @@ def write_model_folder(
     for part in ("onnx", *(path for path, _ in MODULES if path)):
         (folder / part).mkdir(parents=True)
     shutil.copyfile(tokenizer, folder / TOKENIZER_FILE)
-    weights, scales = weights_of(encoder), {}
+    weights = weights_of(encoder)
+    scales: dict[str, float] = {}
     if precision == "int8" and encoder.shape.layers:
         rng = np.random.default_rng(1)
         texts = sorted(

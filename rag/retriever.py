@@ -14,10 +14,8 @@ from rag.ranking_scores import CANDIDATES
 from rag.sentences import split_sentences
 
 FOCUS_SHARE = 0.4  # of a question's weight (by rarity) in a sentence that may be judged alone
-FUSION_CONSTANT = (
-    30  # reciprocal rank fusion: 1 / (constant + rank); with equal weights best on the guides' calibration questions
-)
-DENSE_WEIGHT = 1.0
+FUSION_CONSTANT = 30  # reciprocal rank fusion: 1 / (constant + rank)
+DENSE_WEIGHT = 1.0  # with equal weights and this constant the guides' calibration questions are found best
 
 
 class HybridSearch:

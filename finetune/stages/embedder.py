@@ -78,7 +78,7 @@ class StageConfig:
         from finetune.embedder_contrast import ContrastSettings
         from finetune.embedder_mlm import MaskedSettings
 
-        shared = {"dimensions": self.dimensions}
+        shared: dict[str, Any] = {"dimensions": self.dimensions}
         return (
             MaskedSettings(**self.masked),
             ContrastSettings(**shared, **self.wide),
@@ -112,9 +112,8 @@ def train_embedder(
 
 def ready_corpus(config: StageConfig, data_dir: Path, folder: Path, progress: Progress) -> dict[str, Any]:
     """The corpus's figures; it is made unless it is there, made from the same settings."""
-    fingerprint = fingerprint_of(
-        [config.vocabulary, *map(asdict, (*config.datasets, *config.texts, *config.held_apart))]
-    )
+    rows: list[Any] = [*config.datasets, *config.texts, *config.held_apart]
+    fingerprint = fingerprint_of([config.vocabulary, *(asdict(row) for row in rows)])
     if (folder / FIGURES).is_file():
         figures: dict[str, Any] = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
         if figures.get("fingerprint") == fingerprint:
@@ -140,15 +139,15 @@ def train_encoder(config: StageConfig, work: Path, progress: Progress) -> tuple[
     groups, held_out = load_groups(corpus), load_held_out(corpus)
     lengths = (wide.question_tokens, wide.passage_tokens)
 
-    def guess_hidden_words(*place: Any) -> list[float]:
-        return train_masked(encoder, load_text_stream(corpus), masked, config.seed, *place, progress)
+    def guess_hidden_words(checkpoint: Path, fingerprint: str) -> list[float]:
+        return train_masked(encoder, load_text_stream(corpus), masked, config.seed, checkpoint, fingerprint, progress)
 
-    def pull_pairs_together(*place: Any) -> list[float]:
-        return train_contrast(encoder, groups, {}, wide, config.seed, *place, progress)
+    def pull_pairs_together(checkpoint: Path, fingerprint: str) -> list[float]:
+        return train_contrast(encoder, groups, {}, wide, config.seed, checkpoint, fingerprint, progress)
 
-    def tell_from_the_hardest(*place: Any) -> list[float]:
+    def tell_from_the_hardest(checkpoint: Path, fingerprint: str) -> list[float]:
         mined = {group.name: mine(encoder, group, *lengths) for group in groups}
-        return train_contrast(encoder, groups, mined, sharp, config.seed + 1, *place, progress)
+        return train_contrast(encoder, groups, mined, sharp, config.seed + 1, checkpoint, fingerprint, progress)
 
     figures: dict[str, Any] = {}
     made_from: list[Any] = [config.seed, asdict(config.encoder), corpus_figures["fingerprint"]]
@@ -197,7 +196,7 @@ def taken_up(encoder: Encoder, path: Path, fingerprint: str) -> dict[str, Any] |
         facts = kept.metadata()
         if facts["fingerprint"] != fingerprint:
             return None
-        encoder.load_state_dict({name: kept.get_tensor(name).float() for name in kept.keys()})
+        encoder.load_state_dict({name: kept.get_tensor(name).float() for name in kept.keys()})  # noqa: SIM118 (it is no dictionary)
     figures: dict[str, Any] = json.loads(facts["figures"])
     return figures
 

@@ -97,8 +97,8 @@ def toyhom(embedder: Embedder, folder: Path) -> None:
         told(name, found[name])
     difference(found)
     by_record = records(chinese=None)
-    space = sorted({department for ids in mapping.values() for department in ids})
-    wanted = [{space.index(d) for d in mapping[labels[number]]} for number in numbers[~trains]]
+    space = sorted({department for ids in mapping.values() for department in ids if department in by_record})
+    wanted = [{space.index(d) for d in mapping[labels[number]] if d in by_record} for number in numbers[~trains]]
     held_out = [text for text, train in zip(texts, trains, strict=True) if not train]
     found = {}
     documents = LexicalTfIdf([" ".join(by_record[d]) for d in space])
