@@ -24,6 +24,7 @@ class HybridSearch:
     def __init__(self, index: PassageIndex | ServingIndex, embedder: Embedder) -> None:
         self._index = index
         self.embedder = embedder
+        self._vectors: dict[str, np.ndarray] = {}  # of this search's questions; `current` begins with none
 
     @property
     def index(self) -> PassageIndex:
@@ -34,12 +35,20 @@ class HybridSearch:
         """The same search over the generation that serves now, for everything one reply needs."""
         return HybridSearch(self.index, self.embedder)
 
+    def vector(self, question: str) -> np.ndarray:
+        """(dimension,) float32 of unit length. Made once for a question within one reply, never kept beyond it."""
+        if isinstance(self._index, ServingIndex):
+            return self.embedder.encode_queries([question])[0]
+        if question not in self._vectors:
+            self._vectors[question] = self.embedder.encode_queries([question])[0]
+        return self._vectors[question]
+
     def search(
         self, question: str, k: int, only: PassageFilter = PassageFilter(), min_score: float = 0.0
     ) -> list[RetrievedPassage]:
         """The k passages that fit the question best, best first; those below min_score are left out."""
         index = self.index
-        query = self.embedder.encode_queries([question])[0]
+        query = self.vector(question)
         dense = [row for row, _ in index.nearest(query, CANDIDATES, only)]
         lexical = _best_by_words(index.lexical.scores(question), index.admitted(only))
         rows = fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])[: max(2 * k, k + 10)]
@@ -51,7 +60,7 @@ class HybridSearch:
     def cosine(self, question: str, passage: Passage) -> float:
         """The cosine of a question and a passage of the index; 0 where the index does not hold it."""
         rows = self.index.passages.rows_of_ids([passage.passage_id])
-        query = self.embedder.encode_queries([question])[0]
+        query = self.vector(question)
         return (
             max(
                 (float(value) for value in self.index.vectors.cosines(query, np.array(list(rows.values())))),
@@ -65,7 +74,7 @@ class HybridSearch:
         """How near the question comes to anything a filter admits: the best cosine, and the best BM25 score for each
         unit of the question's rarity."""
         index = self.index
-        nearest = index.nearest(self.embedder.encode_queries([question])[0], 1, only)
+        nearest = index.nearest(self.vector(question), 1, only)
         scores, admitted = index.lexical.scores(question), index.admitted(only)
         best = float(scores.max() if admitted is None else scores[admitted].max(initial=0.0)) if len(scores) else 0.0
         weight = sum(index.lexical.weights(question).values())
