@@ -24,7 +24,7 @@ WEIGHTS_FILE = Path(__file__).resolve().parent / "models" / "relevance.json"
 
 @dataclass(frozen=True)
 class RelevanceFeatures:
-    """What is known of a question and the best source found for it; each in [0, 1], `words` up to 3.
+    """What is known of a question and the best source found for it; each in [0, 1] but for the last two.
 
     score: of the best passage. cosine: of question and best passage. covered: share of the question's words (by rarity)
     in the best passage; covered_by_source: in all of its source. missing_rarest: how rare the rarest word is that the
@@ -45,6 +45,7 @@ class RelevanceFeatures:
     other_condition: float
     nearest: float
     words: float
+    words_in_all: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def features_of(
     cosine: float,
     source: Sequence[Passage],
     topics: Collection[str],
-    reach: tuple[float, float],
+    reach: tuple[float, float, float],
 ) -> RelevanceFeatures:
     """The features of a question and of the source of the first passage found.
 
@@ -105,6 +106,7 @@ def features_of(
         other_condition=float(_names_other_condition(plain, source)),
         nearest=max(0.0, reach[0]),
         words=reach[1],
+        words_in_all=reach[2],
         agreeing=sum(entry.passage.source_id == best.source_id for entry in found[:5]) / min(5, len(found)),
     )
 

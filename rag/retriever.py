@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -70,15 +71,15 @@ class HybridSearch:
             else 0.0
         )
 
-    def reach(self, question: str, only: PassageFilter) -> tuple[float, float]:
-        """How near the question comes to anything a filter admits: the best cosine, and the best BM25 score for each
-        unit of the question's rarity."""
+    def reach(self, question: str, only: PassageFilter) -> tuple[float, float, float]:
+        """How near the question comes to anything a filter admits: the best cosine, the best BM25 score for each unit of
+        the question's rarity, and that score's logarithm (of 1 and it)."""
         index = self.index
         nearest = index.nearest(self.vector(question), 1, only)
         scores, admitted = index.lexical.scores(question), index.admitted(only)
         best = float(scores.max() if admitted is None else scores[admitted].max(initial=0.0)) if len(scores) else 0.0
         weight = sum(index.lexical.weights(question).values())
-        return (nearest[0][1] if nearest else 0.0), (best / weight if weight else 0.0)
+        return (nearest[0][1] if nearest else 0.0), (best / weight if weight else 0.0), math.log1p(best)
 
     def passages_of(self, source_id: str, language: str) -> list[Passage]:
         """Every passage of a source in a language, in order."""
