@@ -33,7 +33,7 @@ class DatasetEntry:
 
     hub: its id on the Hugging Face hub. url: where else it is to be had. licence: as its own page states it.
     languages: zh, en. rows: how many it has, as its own page says. file: its name in the data folder, when it has a fixed one.
-    format: what its files are. named_by: the registries and lists that name it.
+    format: what its files are. columns, tags: their names → the reader's (see ReadingRules). needs_script: it is a loading script.
     """
 
     name: str
