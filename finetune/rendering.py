@@ -165,6 +165,9 @@ def rendered_tokens(
     encoded = tokenizer(text, add_special_tokens=isinstance(record, PlainTextRecord), return_offsets_mapping=True)
     spans = ((0, len(text)),) if isinstance(record, PlainTextRecord) else rendered.trained
     labels = _labels(encoded["input_ids"], encoded["offset_mapping"], spans)
+    learned_ends = {end for (_, end), label in zip(encoded["offset_mapping"], labels, strict=True) if label != IGNORED}
+    if any(end not in learned_ends for _, end in spans):
+        raise InvalidRecord("an answer whose last trained token ends it, found one that runs on into the next turn")
     ids = tuple(encoded["input_ids"][:max_tokens])
     labels = labels[:max_tokens]
     if all(label == IGNORED for label in labels):

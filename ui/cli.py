@@ -13,8 +13,10 @@ from knowledge.errors import AssistantError
 COMMANDS = {
     "ask": ("ui.ask_command", "ask", "Ask one question; print urgency, departments and a cited answer."),
     "chat": ("ui.chat_command", "chat", "Serve the triage chat in the browser."),
+    "data": ("ui.data_command", "data", "List, convert, clean, mix and look at training data."),
     "index": ("ui.index_command", "index", "Build and look at the passage index."),
     "knowledge": ("ui.knowledge_command", "knowledge", "Check and export departments, red flags and guides."),
+    "models": ("ui.models_command", "models", "The catalogue of bases and open medical models."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }
 
