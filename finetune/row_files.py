@@ -49,7 +49,7 @@ def rows_of(path: Path) -> Iterator[Row | BadRow]:
     """The rows of a file by its name. Raises UnreadableData when nothing more can be read."""
     if not path.is_file():
         raise UnreadableData(f"{path}: no such file; `daozhen data doctor` says where data sets are to be had")
-    cut = ROWS[suffix_of(path)] if suffix_of(path) in ROWS else json_rows
+    cut = ROWS.get(suffix_of(path), json_rows)
     try:
         yield from cut(path)
     except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as fault:

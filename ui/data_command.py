@@ -13,6 +13,7 @@ import click
 
 from knowledge.errors import InvalidUsage
 from rag.config import quiet_libraries
+from ui.data_making import ground, synthesise
 from ui.progress import progress_bar
 from ui.tables import table
 
@@ -303,6 +304,10 @@ def preview(config: Path, data_dir: Path, number: int, tokenizer_dir: Path | Non
         click.echo(click.style(f"── {one.place} · {one.kind} · {one.summary}", bold=True))
         click.echo("".join(_marked(text, trained) for text, trained in one.pieces).rstrip())
         click.echo()
+
+
+data.add_command(ground)
+data.add_command(synthesise)
 
 
 def _marked(text: str, trained: bool) -> str:
