@@ -138,8 +138,8 @@ def flat_dialogue(row: Any) -> Iterator[DialogueRecord]:
 def department_consultation(row: Any) -> Iterator[DialogueRecord]:
     """{"department": "心血管科", "title": "能跑步吗", "ask": "血压偏高能跑步吗？", "answer": "先量血压。"} (Toyhom; CSV in GBK too)"""
     title, ask = spoken_text(field(row, "title", "ask"), "title"), spoken_text(field(row, "ask", "title"), "ask")
-    asked = ask if title in ask or ask in ("无", "") else f"{title}\n{ask}"
-    yield dialogue(asked or title, spoken_text(field(row, "answer"), "answer"), tags=department_tags({"department": field(row, "department")}))
+    asked = title if ask in ("无", "") else ask if title in ask else f"{title}\n{ask}"
+    yield dialogue(asked, spoken_text(field(row, "answer"), "answer"), tags=department_tags({"department": field(row, "department")}))
 
 
 def query_response(row: Any) -> Iterator[DialogueRecord]:

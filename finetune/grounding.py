@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from finetune.cleaning import prescribing
@@ -229,17 +229,25 @@ def _told(languages: Sequence[Language]) -> Iterator[tuple[str, UrgencyLevel, La
 def follow_up_records(assistant: Assistant, rules: GroundingRules, progress: Progress = lambda *_: None) -> Grounded:
     """Dialogues in which the assistant asks closed questions until it can advise, as BianQue and DISC-MedLLM train it.
 
-    Tagged `ask` where it asks at all, and `advise` where it advises at once; kept so that `ask_share` of its turns ask.
+    Tagged `ask` where it asks at all, and `advise` where it advises at once. Where more than `ask_share` of its turns
+    would ask, patients say everything at once.
     """
     rng, made = random.Random(rules.seed), Grounded()
-    complaints = _some(list(_complaints(assistant.context.departments.values(), rules.languages)), rules, rng)
+    openings = _some(list(_openings(assistant.context.departments.values(), rules.languages)), rules, rng)
     spoken = []
-    for number, (complaint, _, language) in enumerate(complaints):
-        progress("follow-up", number, len(complaints))
-        spoken.append(_conversation(assistant, complaint, language, rng))
+    for number, (words, language) in enumerate(openings):
+        progress("follow-up", number, len(openings))
+        spoken.append(_conversation(assistant, words, language, rng))
     made.records = with_ask_share(spoken, rules.ask_share, rng)
-    made.left_out["too many that ask, or too many that advise"] = len(spoken) - len(made.records)
     return made
+
+
+def _openings(departments: Iterable[Department], languages: Sequence[Language]) -> Iterator[tuple[str, Language]]:
+    """What patients open with: a few words for a complaint, as guides list them, and whole complaints, which leave less to ask."""
+    for guide in load_guides().values():
+        for language in languages:
+            yield from ((words, language) for words in guide.header.synonyms.in_language(language))
+    yield from ((complaint, language) for complaint, _, language in _complaints(departments, languages))
 
 
 def _conversation(assistant: Assistant, complaint: str, language: Language, rng: random.Random) -> DialogueRecord:
@@ -268,19 +276,27 @@ def asking_turns(records: Iterable[DialogueRecord]) -> tuple[int, int]:
 
 
 def with_ask_share(records: Sequence[DialogueRecord], share: float, rng: random.Random) -> list[DialogueRecord]:
-    """As many of the dialogues as give that share of asking turns, or as near as they can."""
-    asks = [record for record in records if len(record.messages) > 2]
-    advises = [record for record in records if len(record.messages) == 2]
-    asking, all_turns = asking_turns(asks)
-    if share <= 0:
-        return advises
-    wanted = round(asking / share - all_turns)  # dialogues without a question beside all that ask
-    if wanted >= len(advises):  # too few of them: fewer that ask
-        rng.shuffle(asks)
-        while asks and (turns := asking_turns(asks))[0] > share * (turns[1] + len(advises)):
-            asks.pop()
-        return [*asks, *advises]
-    return [*asks, *rng.sample(advises, max(0, wanted))]
+    """The dialogues, so many of them told at once that at most that share of the assistant's turns ask."""
+    kept = list(records)
+    order = [number for number, record in enumerate(kept) if len(record.messages) > 2]
+    rng.shuffle(order)
+    asking, turns = asking_turns(kept)
+    for number in order:
+        if asking <= share * turns:
+            break
+        asked = len(kept[number].messages) // 2 - 1
+        kept[number] = told_at_once(kept[number])
+        asking, turns = asking - asked, turns - asked
+    return kept
+
+
+def told_at_once(record: DialogueRecord) -> DialogueRecord:
+    """The same consultation by a patient who says everything in the first message, so that nothing is left to ask."""
+    told = [record.messages[0].content]
+    for question, answer in zip(record.messages[1:-1:2], record.messages[2:-1:2], strict=True):
+        told.append(f"{question.content.splitlines()[0].rstrip('？?')}: {answer.content}")
+    tags = tuple("advise" if tag == "ask" else tag for tag in record.tags)
+    return replace(record, messages=(Message("user", "\n".join(told)), record.messages[-1]), tags=tags)
 
 
 KINDS: dict[str, Callable[[Assistant, GroundingRules, Progress], Grounded]] = {

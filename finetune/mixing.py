@@ -148,7 +148,7 @@ def mix(
     """Writes the mixture, shuffled, and says what went in. The records wait on disk: memory holds 8 bytes a row."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent) as spool:
-        spooled = []
+        spooled: list[_Spooled] = []
         for source in config.sources:
             progress(source.name, len(spooled), len(config.sources))
             spooled.append(_spooled(source, config, data_dir, spool, bad_row))

@@ -9,7 +9,7 @@ import lzma
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import orjson
 
 from knowledge.errors import AssistantError
 
-COMPRESSED = {".gz": gzip.open, ".xz": lzma.open}
+COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 _BLOCK = 1 << 20  # characters read at a time from a JSON list
 _SNIFFED_BYTES = 1 << 20  # looked at to tell the encoding
 csv.field_size_limit(1 << 27)
@@ -170,7 +170,7 @@ def _listed(path: Path) -> Iterator[Row | BadRow]:
                 return
             try:
                 value, end = decoder.raw_decode(buffer, at)
-                if end == len(buffer) and not isinstance(value, (dict, list, str)):
+                if not isinstance(value, (dict, list, str)) and buffer[end : end + 1] not in tuple(" \t\r\n,]"):
                     raise ValueError("a number may go on in the next block")
             except (ValueError, RecursionError) as fault:
                 more = stream.read(max(_BLOCK, len(buffer) - at))  # doubling: a huge row is parsed a few times, not often
@@ -179,7 +179,7 @@ def _listed(path: Path) -> Iterator[Row | BadRow]:
                     continue
                 problem = getattr(fault, "msg", "nesting too deep")
                 place = line + buffer.count("\n", at, getattr(fault, "pos", at))
-                yield BadRow(place, f"expected the items of a JSON list, found {problem if at < len(buffer) else 'its end missing'}")
+                yield BadRow(place, f"expected the items of a JSON list, found {problem if getattr(fault, 'pos', at) < len(buffer.rstrip()) else 'its end missing'}")
                 return
             yield Row(line, value)
             line += buffer.count("\n", at, end)

@@ -117,20 +117,22 @@ class Teacher:
                     self.usage.cached += 1
                 return value
         problem = ""
+        after: float | None = None
         for attempt in range(self.attempts):
             self._spend()
             try:
                 reply = self._reply(prompt)
                 value = accepts(reply)
             except ValueError as fault:
-                problem, after = f"an unusable reply ({fault})", 0.0
+                problem, after = f"an unusable reply ({fault})", None
             except (KeyboardInterrupt, SystemExit):
                 raise
             except Exception as fault:  # every provider's client raises its own
                 problem, after = _line(fault), _asked_pause(fault)
                 if _is_final(fault):
                     break
-                after = after if after is not None else min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
+                if after is None:
+                    after = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
             else:
                 self.cache.put(key, reply)
                 return value

@@ -17,7 +17,7 @@ _MISREAD_GBK = re.compile(r"[鈥锛銆鍙鐨涓鏄鍦鎴鐢鑻鍖璇闂]{1}.?[�
 _TAG = re.compile(r"</?(?:br|p|div|span|font|a|b|strong|em|i|u|img|table|tr|td|li|ul|ol|h[1-6])\b[^<>]{0,200}>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:nbsp|lt|gt|amp|quot|ldquo|rdquo|hellip|mdash|middot|deg|#\d{2,5});")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b\x0c\x0e-\x1f]")
-_BLANKS = re.compile(r"[ \t\u00a0\u3000]{2,}")
+_BLANKS = re.compile(r"(?<=\S)[ \t\u00a0\u3000]{2,}")
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
 _ONE_CHARACTER = re.compile(rf"([A-Za-z{_CJK}])\1{{9,}}")
 _UNIT = re.compile(r"(\S.{1,29}?)\1{4,}")

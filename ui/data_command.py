@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -313,7 +314,7 @@ data.add_command(synthesise)
 def _marked(text: str, trained: bool) -> str:
     if not trained:
         return text
-    return click.style(text, fg="green") if click.get_text_stream("stdout").isatty() else f"⟦{text}⟧"
+    return click.style(text, fg="green") if sys.stdout.isatty() else f"⟦{text}⟧"
 
 
 def _rules(reader: str, registry: Path | None, dataset: str | None, source: str, licence: str) -> ReadingRules:
