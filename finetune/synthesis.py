@@ -1,7 +1,7 @@
 """New training records from passages, knowledge-graph records, labels, consultations and questions, most with a teacher model.
 
 Whatever a teacher writes is checked before it is kept: quotes must stand in the passage, numbers too, and nothing may
-give a dose or instruct about a medicine. What fails is counted by reason.
+give a dose or instruct about a medicine. What fails is counted by reason. What could name a patient is masked before it is sent.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from finetune.teacher import Teacher, TeacherFailed, usable
 from finetune.text_readers import DrugLabel, drug_label_of
 from knowledge.prompts import NumberedPassage, answer_messages
 from knowledge.urgency import UrgencyLevel
+from rag.masking import mask
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
@@ -179,7 +180,7 @@ def rewritten(record: TrainingRecord, teacher: Teacher, made: Synthesis) -> Iter
     if not isinstance(record, DialogueRecord):
         made.left_out["no dialogue"] += 1
         return
-    question, answer = record.messages[0].content, record.messages[1].content
+    question, answer = mask(record.messages[0].content), mask(record.messages[1].content)
     better = teacher.ask(prompts.REWRITE.format(question=question, answer=answer), _answer_of)
     if set(_NUMBER.findall(better)) - set(_NUMBER.findall(f"{question}\n{answer}")):
         made.left_out["a number that the reply did not have"] += 1
@@ -198,7 +199,7 @@ def _answer_of(reply: str) -> str:
 
 def preferences(record: TrainingRecord, teacher: Teacher, made: Synthesis) -> Iterator[PreferenceRecord]:
     """Two answers judged by criteria, in both orders: only a verdict that does not follow the order counts."""
-    question = record.asked
+    question = mask(record.asked)
     first = teacher.ask(prompts.ANSWER.format(question=question))
     second = teacher.ask(prompts.ANSWER_CARELESSLY.format(question=question))
     criteria = "；".join(prompts.CRITERIA)
@@ -270,7 +271,7 @@ def _case_item(row: Any) -> str:
     text = row if isinstance(row, str) else next((row[key] for key in ("case", "ask", "text", "query", "instruction") if isinstance(row, dict) and isinstance(row.get(key), str)), "")
     if len(text.strip()) < 4:
         raise InvalidRecord("a case as text, or under case, ask, text, query or instruction")
-    return text.strip()
+    return mask(text.strip())
 
 
 def _record_item(row: Any) -> TrainingRecord:
