@@ -107,7 +107,10 @@ def asked_passages(passages: Sequence[Passage], languages: Sequence[Language]) -
 def _grounded(
     one: AskedPassage, assistant: Assistant, rules: GroundingRules, rng: random.Random, left_out: Counter[str]
 ) -> DialogueRecord | None:
-    found = [hit.passage for hit in assistant.search.search(one.question, rules.passages * 3, PassageFilter(language=one.language))]
+    found = [
+        hit.passage
+        for hit in assistant.search.search(one.question, rules.passages * 3, PassageFilter(language=one.language))
+    ]
     unhelpful = [passage for passage in found if not _may_answer(passage, one)][: rules.passages - 1]
     abstains = rng.random() < rules.abstain_share
     shown = list(unhelpful) if abstains else [one.passage, *unhelpful]
@@ -126,7 +129,9 @@ def _grounded(
         return None
     triage = triage_of(assistant, one.question, one.language)
     department = triage.departments[0].department.name.in_language(one.language) if triage.departments else ""
-    system, user = answer_messages(one.question, numbered(keyed), one.language, triage.urgency.title(one.language), department)
+    system, user = answer_messages(
+        one.question, numbered(keyed), one.language, triage.urgency.title(one.language), department
+    )
     tags = ("grounded", "abstains" if abstains else "answers", one.language)
     return dialogue(user.content, answer, system=system.content, source=SOURCE, licence=LICENCE, tags=tags)
 
@@ -143,7 +148,9 @@ def cited(text: str, key: str, language: Language) -> str:
     """The sentences of a passage that may be said, each with its key."""
     sentences = [sentence.text.lstrip("-•* ").strip() for sentence in split_sentences(text)]
     kept = [sentence for sentence in sentences if sentence and not prescribing(sentence)][:MAX_SENTENCES]
-    return ("" if language == "zh" else " ").join(f"{sentence}[{key}]" if language == "zh" else f"{sentence} [{key}]" for sentence in kept)
+    return ("" if language == "zh" else " ").join(
+        f"{sentence}[{key}]" if language == "zh" else f"{sentence} [{key}]" for sentence in kept
+    )
 
 
 def _may_answer(passage: Passage, one: AskedPassage) -> bool:
@@ -192,7 +199,9 @@ def routing_records(assistant: Assistant, rules: GroundingRules, progress: Progr
     return made
 
 
-def _complaints(departments: Iterable[Department], languages: Sequence[Language]) -> Iterator[tuple[str, Department, Language]]:
+def _complaints(
+    departments: Iterable[Department], languages: Sequence[Language]
+) -> Iterator[tuple[str, Department, Language]]:
     for department in departments:
         if not department.referral_only:
             for language in languages:
@@ -212,7 +221,9 @@ def urgency_records(assistant: Assistant, rules: GroundingRules, progress: Progr
         level = max(triage_of(assistant, words, language).urgency, least)
         answer = f"{level.title(language)}\n{level.instruction(language)}"
         tags = ("urgency", f"urgency:{level.label}", language)
-        made.records.append(dialogue(words, answer, system=URGENCY_SYSTEM[language], source=SOURCE, licence=LICENCE, tags=tags))
+        made.records.append(
+            dialogue(words, answer, system=URGENCY_SYSTEM[language], source=SOURCE, licence=LICENCE, tags=tags)
+        )
     return made
 
 
@@ -256,14 +267,21 @@ def _conversation(assistant: Assistant, complaint: str, language: Language, rng:
     while reply.follow_up is not None:
         question = reply.follow_up
         options = ("、" if language == "zh" else ", ").join(question.options)
-        messages.append(Message("assistant", f"{question.question}\n（{options}）" if language == "zh" else f"{question.question}\n({options})"))
+        messages.append(
+            Message(
+                "assistant",
+                f"{question.question}\n（{options}）" if language == "zh" else f"{question.question}\n({options})",
+            )
+        )
         chosen = rng.choice(question.options)
         messages.append(Message("user", chosen))
         reply = assistant.reply(chosen, reply.conversation, language)
     level, departments = reply.triage.urgency, reply.triage.departments
     advice = level.instruction(language)
     if departments and level < UrgencyLevel.II:
-        advice += ("" if language == "zh" else " ") + GO_TO[language].format(department=departments[0].department.name.in_language(language))
+        advice += ("" if language == "zh" else " ") + GO_TO[language].format(
+            department=departments[0].department.name.in_language(language)
+        )
     messages.append(Message("assistant", advice))
     tags = ("follow_up", "ask" if len(messages) > 2 else "advise", language)
     return DialogueRecord(tuple(messages), FOLLOW_UP_SYSTEM[language], SOURCE, LICENCE, tags)

@@ -29,7 +29,9 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         from transformers import AutoTokenizer
     except ImportError:
-        raise MissingExtra("--tokenizer needs transformers; pip install 'daozhen[models]', or leave it out for ChatML and characters") from None
+        raise MissingExtra(
+            "--tokenizer needs transformers; pip install 'daozhen[models]', or leave it out for ChatML and characters"
+        ) from None
     if not folder.expanduser().is_dir():
         raise InvalidUsage(f"{folder}: no such folder; give the folder of a model, with tokenizer.json in it")
     try:
@@ -54,8 +56,12 @@ def _first(path: Path, data_dir: Path, number: int) -> Iterator[tuple[TrainingRe
     for source in config.sources:
         file = data_dir / source.file
         if not file.is_file():
-            raise InvalidMixture(f"{path.name}: {source.name}: {file} is not there; `daozhen data doctor` says where data sets are to be had")
-        for located in read_records(file, ReadingRules(source.reader, source=source.name, licence=source.licence, at_most=number)):
+            raise InvalidMixture(
+                f"{path.name}: {source.name}: {file} is not there; `daozhen data doctor` says where data sets are to be had"
+            )
+        for located in read_records(
+            file, ReadingRules(source.reader, source=source.name, licence=source.licence, at_most=number)
+        ):
             place = f"{source.file}:{located.line}"
             yield with_persona(located.record, config, place), place
 

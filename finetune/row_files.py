@@ -107,7 +107,10 @@ def _parsed(number: int, line: str) -> Row | BadRow:
     try:
         return Row(number, json.loads(line))  # takes what orjson refuses: NaN, lone surrogates, control characters
     except (ValueError, RecursionError) as fault:
-        return BadRow(number, f"expected one JSON value a line, found {getattr(fault, 'msg', 'nesting too deep')} at column {getattr(fault, 'colno', 1)}")
+        return BadRow(
+            number,
+            f"expected one JSON value a line, found {getattr(fault, 'msg', 'nesting too deep')} at column {getattr(fault, 'colno', 1)}",
+        )
 
 
 def json_rows(path: Path) -> Iterator[Row | BadRow]:
@@ -173,13 +176,18 @@ def _listed(path: Path) -> Iterator[Row | BadRow]:
                 if not isinstance(value, (dict, list, str)) and buffer[end : end + 1] not in tuple(" \t\r\n,]"):
                     raise ValueError("a number may go on in the next block")
             except (ValueError, RecursionError) as fault:
-                more = stream.read(max(_BLOCK, len(buffer) - at))  # doubling: a huge row is parsed a few times, not often
+                more = stream.read(
+                    max(_BLOCK, len(buffer) - at)
+                )  # doubling: a huge row is parsed a few times, not often
                 if more:
                     buffer, at = buffer[at:] + more, 0
                     continue
                 problem = getattr(fault, "msg", "nesting too deep")
                 place = line + buffer.count("\n", at, getattr(fault, "pos", at))
-                yield BadRow(place, f"expected the items of a JSON list, found {problem if getattr(fault, 'pos', at) < len(buffer.rstrip()) else 'its end missing'}")
+                yield BadRow(
+                    place,
+                    f"expected the items of a JSON list, found {problem if getattr(fault, 'pos', at) < len(buffer.rstrip()) else 'its end missing'}",
+                )
                 return
             yield Row(line, value)
             line += buffer.count("\n", at, end)

@@ -76,7 +76,12 @@ def pairs_of(reply: str) -> list[dict[str, str]]:
     items = value.get("qa_pairs", [value]) if isinstance(value, dict) else value if isinstance(value, list) else []
     if not items or not all(isinstance(item, dict) for item in items):
         items = [found for match in re.finditer(r"\{[^{}]*\}", reply) if isinstance(found := _object(match[0]), dict)]
-    pairs = [item for item in items if isinstance(item, dict) and all(isinstance(item.get(key), str) and item[key].strip() for key in ("question", "answer"))]
+    pairs = [
+        item
+        for item in items
+        if isinstance(item, dict)
+        and all(isinstance(item.get(key), str) and item[key].strip() for key in ("question", "answer"))
+    ]
     return list(usable(pairs, "question with an answer"))
 
 
@@ -114,8 +119,12 @@ def guideline_pairs(passage: SourcePassage, teacher: Teacher, made: Synthesis) -
         if reason:
             made.left_out[reason] += 1
             continue
-        system, user = answer_messages(pair["question"].strip(), shown, "zh", UrgencyLevel.IV.title("zh"), passage.department)
-        yield dialogue(user.content, f"{answer}[1]", system=system.content, tags=("guideline_pairs", "grounded", "answers"))
+        system, user = answer_messages(
+            pair["question"].strip(), shown, "zh", UrgencyLevel.IV.title("zh"), passage.department
+        )
+        yield dialogue(
+            user.content, f"{answer}[1]", system=system.content, tags=("guideline_pairs", "grounded", "answers")
+        )
 
 
 def graph_instructions(record: GraphRecord, teacher: Teacher, made: Synthesis) -> Iterator[DialogueRecord]:
@@ -123,7 +132,9 @@ def graph_instructions(record: GraphRecord, teacher: Teacher, made: Synthesis) -
     facts = "\n".join(f"{name}：{value}" for name, value in {"疾病": record.name, **record.facts}.items())
     for pair in teacher.ask(prompts.GRAPH_INSTRUCTIONS.format(number=PAIRS_EACH, facts=facts), pairs_of):
         question, answer = pair["question"].strip(), pair["answer"].strip()
-        known = [term for value in record.facts.values() for term in re.split(r"[、，,；;。\s]+", value) if len(term) > 1]
+        known = [
+            term for value in record.facts.values() for term in re.split(r"[、，,；;。\s]+", value) if len(term) > 1
+        ]
         if not any(term in answer for term in known):
             made.left_out["nothing of the record in the answer"] += 1
         elif set(_NUMBER.findall(answer)) - set(_NUMBER.findall(facts)):
@@ -150,7 +161,9 @@ def two_agents(case: str, teacher: Teacher, made: Synthesis) -> Iterator[Dialogu
     """A consultation between two agents, one with the case, one without, as HuatuoGPT was trained on."""
     messages: list[Message] = []
     for _ in range(MOST_TURNS):
-        patient = teacher.ask(prompts.PATIENT_TURN.format(case=case, dialogue=_written(messages) or "（还没有）"), partial(_turn, "患者"))
+        patient = teacher.ask(
+            prompts.PATIENT_TURN.format(case=case, dialogue=_written(messages) or "（还没有）"), partial(_turn, "患者")
+        )
         if messages and re.match(r"^谢谢(?:医生)?[。！!]?$", patient):
             break
         messages.append(Message("user", patient))
@@ -240,7 +253,9 @@ class SynthesisTask:
 
 def _passage_item(row: Any) -> SourcePassage:
     if isinstance(row, dict):
-        text = next((row[key] for key in ("text", "content", "指南", "information") if isinstance(row.get(key), str)), "")
+        text = next(
+            (row[key] for key in ("text", "content", "指南", "information") if isinstance(row.get(key), str)), ""
+        )
         title = next((row[key] for key in ("title", "heading", "disease_name") if isinstance(row.get(key), str)), "")
         department = row.get("department")
         row = SourcePassage(text, title, department if isinstance(department, str) else "")
@@ -253,8 +268,14 @@ def _passage_item(row: Any) -> SourcePassage:
 def _graph_item(row: Any) -> GraphRecord:
     if not isinstance(row, dict):
         raise InvalidRecord("an object of attributes with 中心词 or name")
-    name = next((row[key] for key in ("中心词", "name", "disease", "疾病") if isinstance(row.get(key), str) and row[key]), "")
-    facts = {str(key): "、".join(map(str, value)) if isinstance(value, list) else value for key, value in row.items() if key not in ("中心词", "name", "disease", "疾病", "_id", "id")}
+    name = next(
+        (row[key] for key in ("中心词", "name", "disease", "疾病") if isinstance(row.get(key), str) and row[key]), ""
+    )
+    facts = {
+        str(key): "、".join(map(str, value)) if isinstance(value, list) else value
+        for key, value in row.items()
+        if key not in ("中心词", "name", "disease", "疾病", "_id", "id")
+    }
     said = {key: value.strip() for key, value in facts.items() if isinstance(value, str) and value.strip()}
     if not name or not said:
         raise InvalidRecord("an object of attributes with 中心词 or name")
@@ -268,7 +289,18 @@ def _label_item(row: Any) -> DrugLabel:
 
 
 def _case_item(row: Any) -> str:
-    text = row if isinstance(row, str) else next((row[key] for key in ("case", "ask", "text", "query", "instruction") if isinstance(row, dict) and isinstance(row.get(key), str)), "")
+    text = (
+        row
+        if isinstance(row, str)
+        else next(
+            (
+                row[key]
+                for key in ("case", "ask", "text", "query", "instruction")
+                if isinstance(row, dict) and isinstance(row.get(key), str)
+            ),
+            "",
+        )
+    )
     if len(text.strip()) < 4:
         raise InvalidRecord("a case as text, or under case, ask, text, query or instruction")
     return mask(text.strip())
@@ -294,7 +326,9 @@ TASKS: dict[str, SynthesisTask] = {
 }
 
 
-def synthesise(task: SynthesisTask, items: Iterable[Any], teacher: Teacher | None, made: Synthesis, seed: int = 1) -> Iterator[TrainingRecord]:
+def synthesise(
+    task: SynthesisTask, items: Iterable[Any], teacher: Teacher | None, made: Synthesis, seed: int = 1
+) -> Iterator[TrainingRecord]:
     """Records from items, as they are made. Items the teacher fails on are counted and named; the others go on."""
     if not task.needs_teacher or teacher is None:
         for item in items:

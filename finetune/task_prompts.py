@@ -20,11 +20,29 @@ FOLLOW_UP_SYSTEM: dict[Language, str] = {
 GO_TO: dict[Language, str] = {"zh": "建议去{department}。", "en": "Please go to {department}."}
 SECTION_QUESTIONS: dict[str, dict[Language, tuple[str, ...]]] = {  # what patients ask about a part of a guide
     "what": {"zh": ("{title}是怎么回事？", "什么是{title}？"), "en": ("What is {title}?", "Can you explain {title}?")},
-    "causes": {"zh": ("为什么会{title}？", "{title}是什么引起的？"), "en": ("What causes {title}?", "Why do people get {title}?")},
-    "danger": {"zh": ("{title}什么情况要马上去医院？", "{title}有哪些危险信号？"), "en": ("When is {title} an emergency?", "What are the danger signs of {title}?")},
-    "department": {"zh": ("{title}挂什么科？", "{title}应该看哪个科？"), "en": ("Which department should I see for {title}?",)},
-    "doctor": {"zh": ("{title}要做哪些检查？", "{title}去看病，医生会问什么？"), "en": ("What tests will be done for {title}?", "What will the doctor ask about {title}?")},
+    "causes": {
+        "zh": ("为什么会{title}？", "{title}是什么引起的？"),
+        "en": ("What causes {title}?", "Why do people get {title}?"),
+    },
+    "danger": {
+        "zh": ("{title}什么情况要马上去医院？", "{title}有哪些危险信号？"),
+        "en": ("When is {title} an emergency?", "What are the danger signs of {title}?"),
+    },
+    "department": {
+        "zh": ("{title}挂什么科？", "{title}应该看哪个科？"),
+        "en": ("Which department should I see for {title}?",),
+    },
+    "doctor": {
+        "zh": ("{title}要做哪些检查？", "{title}去看病，医生会问什么？"),
+        "en": ("What tests will be done for {title}?", "What will the doctor ask about {title}?"),
+    },
     "treatment": {"zh": ("{title}一般怎么治疗？",), "en": ("How is {title} treated?",)},
-    "self_care": {"zh": ("{title}在家怎么处理？", "{title}平时自己要注意什么？"), "en": ("What can I do at home for {title}?", "How do I look after {title} myself?")},
-    "prevention": {"zh": ("怎么预防{title}？", "{title}多久复查一次？"), "en": ("How can I prevent {title}?", "When should {title} be checked again?")},
+    "self_care": {
+        "zh": ("{title}在家怎么处理？", "{title}平时自己要注意什么？"),
+        "en": ("What can I do at home for {title}?", "How do I look after {title} myself?"),
+    },
+    "prevention": {
+        "zh": ("怎么预防{title}？", "{title}多久复查一次？"),
+        "en": ("How can I prevent {title}?", "When should {title} be checked again?"),
+    },
 }

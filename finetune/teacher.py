@@ -147,9 +147,13 @@ class Teacher:
     def _spend(self) -> None:
         with self._lock:
             if self.budget.requests is not None and self.usage.requests >= self.budget.requests:
-                raise BudgetSpent(f"the budget of {self.budget.requests:,} requests is used up; run it again with a larger one to go on")
+                raise BudgetSpent(
+                    f"the budget of {self.budget.requests:,} requests is used up; run it again with a larger one to go on"
+                )
             if self.budget.tokens is not None and self.usage.tokens >= self.budget.tokens:
-                raise BudgetSpent(f"the budget of {self.budget.tokens:,} tokens is used up; run it again with a larger one to go on")
+                raise BudgetSpent(
+                    f"the budget of {self.budget.tokens:,} tokens is used up; run it again with a larger one to go on"
+                )
             self.usage.requests += 1
 
     def _reply(self, prompt: str) -> str:
@@ -220,7 +224,9 @@ def _is_final(fault: Exception) -> bool:
     return isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 425, 429)
 
 
-def load_teacher(model: str, url: str, cache: Path, budget: Budget, at_once: int, timeout_seconds: float = 120.0) -> Teacher:
+def load_teacher(
+    model: str, url: str, cache: Path, budget: Budget, at_once: int, timeout_seconds: float = 120.0
+) -> Teacher:
     """A teacher by `provider:name`, such as `openai:qwen-plus` behind any OpenAI-compatible address.
 
     The key is read from the provider's own environment variable (OPENAI_API_KEY); an address on this machine needs none.

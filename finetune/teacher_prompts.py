@@ -33,7 +33,9 @@ REWRITE = (
     '格式：{{"answer": "…"}}\n\n问题：\n<<<\n{question}\n>>>\n回答：\n<<<\n{answer}\n>>>'
 )
 ANSWER = "你是医院导诊台的助手，用通俗的短句回答患者。不下诊断。" + NO_MEDICINES + "\n\n患者：{question}"
-ANSWER_CARELESSLY = "用两三句话随便回答下面的问题，可以笼统，不必问清情况，也不必提醒什么时候就医。" + NO_MEDICINES + "\n\n{question}"
+ANSWER_CARELESSLY = (
+    "用两三句话随便回答下面的问题，可以笼统，不必问清情况，也不必提醒什么时候就医。" + NO_MEDICINES + "\n\n{question}"
+)
 COMPARE = (
     "比较对同一个患者问题的两个回答。按这些标准，越靠前越重要：{criteria}。"
     + JSON_ONLY

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from finetune.cleaning import CleaningRules, cleaned, prescribing
 from finetune.cleaning_run import clean_files
-from finetune.records import ChoiceRecord, DialogueRecord, Message, PlainTextRecord, PreferenceRecord, dialogue, write_records
+from finetune.records import (
+    ChoiceRecord,
+    DialogueRecord,
+    Message,
+    PlainTextRecord,
+    PreferenceRecord,
+    dialogue,
+    write_records,
+)
 from finetune.splitting import part_of, split_records
 from finetune.text_defects import (
     filled_placeholders,
@@ -95,7 +103,12 @@ def test_mending_twice_changes_nothing_more(text):
 
 
 def test_a_dialogue_keeps_what_came_before_an_answer_that_prescribes():
-    turns = (Message("user", "脚后跟疼"), Message("assistant", ADVICE), Message("user", "吃什么药"), Message("assistant", "布洛芬每次0.2g，每天3次。"))
+    turns = (
+        Message("user", "脚后跟疼"),
+        Message("assistant", ADVICE),
+        Message("user", "吃什么药"),
+        Message("assistant", "布洛芬每次0.2g，每天3次。"),
+    )
     outcome = cleaned(DialogueRecord(turns), RULES)
     assert outcome.record.messages == turns[:2] and outcome.changes == ("cut before an answer that gives a dose",)
 
@@ -135,7 +148,9 @@ def test_a_persona_is_filled_where_it_introduces_itself_and_nowhere_else():
 
 
 def written(path: Path, *answers: str) -> Path:
-    write_records((dialogue(f"第{number}个问题：脚后跟疼怎么办？", answer) for number, answer in enumerate(answers)), path)
+    write_records(
+        (dialogue(f"第{number}个问题：脚后跟疼怎么办？", answer) for number, answer in enumerate(answers)), path
+    )
     return path
 
 
@@ -158,7 +173,12 @@ def test_duplicates_overlaps_and_defects_are_counted_and_listed(tmp_path):
     exam = tmp_path / "exam.jsonl"
     write_records([ChoiceRecord("正常成人安静时的心率一般在什么范围之内", {"A": "一", "B": "二"}, ("A",))], exam)
     report = clean_files([path], tmp_path / "out.jsonl", RULES, against=[exam], report_to=tmp_path / "removed.txt")
-    assert dict(report.removed) == {"exact duplicate": 1, "near duplicate": 1, "overlaps an evaluation set": 1, "gives a dose": 1}
+    assert dict(report.removed) == {
+        "exact duplicate": 1,
+        "near duplicate": 1,
+        "overlaps an evaluation set": 1,
+        "gives a dose": 1,
+    }
     assert (report.read, report.kept) == (6, 2)
     assert set((tmp_path / "removed.txt").read_text(encoding="utf-8").splitlines()) == {
         "a.jsonl:2: exact duplicate",
@@ -171,11 +191,18 @@ def test_duplicates_overlaps_and_defects_are_counted_and_listed(tmp_path):
 
 
 def test_cleaning_what_is_clean_changes_nothing_and_every_row_is_accounted_for(tmp_path):
-    source = written(tmp_path / "a.jsonl", *(f"{LONG}{number * 7919}号病例，{'复查' * (number % 2 + 1)}。" for number in range(20)), "好好好好好好好好好好好好")
+    source = written(
+        tmp_path / "a.jsonl",
+        *(f"{LONG}{number * 7919}号病例，{'复查' * (number % 2 + 1)}。" for number in range(20)),
+        "好好好好好好好好好好好好",
+    )
     first = clean_files([source], tmp_path / "one.jsonl", CleaningRules(near_duplicates=0))
     again = clean_files([tmp_path / "one.jsonl"], tmp_path / "two.jsonl", CleaningRules(near_duplicates=0))
     assert first.read == first.kept + sum(first.removed.values()) == 21
-    assert again.kept == again.read == first.kept and (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    assert (
+        again.kept == again.read == first.kept
+        and (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    )
 
 
 def test_processes_give_the_same_file_as_one_alone(tmp_path):
@@ -203,4 +230,7 @@ def test_a_question_is_always_in_the_same_part(tmp_path):
     records = [dialogue(f"第{number}个问题", "答") for number in range(400)]
     counts = split_records(records, tmp_path, validation=0.1, test=0.2)
     assert sum(counts.values()) == 400 and 50 <= counts["test"] <= 110 and 20 <= counts["validation"] <= 65
-    assert all(part_of(dialogue(record.asked + "？", "另一个回答"), 0.1, 0.2) == part_of(record, 0.1, 0.2) for record in records)
+    assert all(
+        part_of(dialogue(record.asked + "？", "另一个回答"), 0.1, 0.2) == part_of(record, 0.1, 0.2)
+        for record in records
+    )

@@ -8,7 +8,17 @@ import re
 import pytest
 
 from finetune.cleaning import prescribing
-from finetune.grounding import KINDS, GroundingRules, asking_turns, follow_up_records, grounded_records, routing_records, told_at_once, urgency_records, with_ask_share
+from finetune.grounding import (
+    KINDS,
+    GroundingRules,
+    asking_turns,
+    follow_up_records,
+    grounded_records,
+    routing_records,
+    told_at_once,
+    urgency_records,
+    with_ask_share,
+)
 from finetune.records import DialogueRecord, Message
 from knowledge.prompts import ABSTAINS, ANSWER_SYSTEM
 from knowledge.urgency import UrgencyLevel
@@ -26,7 +36,9 @@ def test_an_answer_is_cited_word_for_word_from_a_passage_shown(grounded):
     assert answered
     for record in answered:
         for sentence, key in re.findall(r"(.+?)\s?\[(\d)\]\s?", record.targets[0]):
-            shown = re.search(rf"^\[{key}\] .+?\n(.+?)(?=\n\n\[|\n\n(?:紧急程度|Urgency))", record.asked, re.MULTILINE | re.DOTALL)
+            shown = re.search(
+                rf"^\[{key}\] .+?\n(.+?)(?=\n\n\[|\n\n(?:紧急程度|Urgency))", record.asked, re.MULTILINE | re.DOTALL
+            )
             assert shown and sentence.strip() in shown[1].replace("［", "[")
 
 
@@ -49,7 +61,9 @@ def test_a_complaint_is_sent_to_its_department_among_candidates(assistant):
 
 def test_an_urgency_is_never_below_its_red_flag(assistant):
     for record in urgency_records(assistant, RULES).records:
-        level = UrgencyLevel.from_label(next(tag for tag in record.tags if tag.startswith("urgency:")).partition(":")[2])
+        level = UrgencyLevel.from_label(
+            next(tag for tag in record.tags if tag.startswith("urgency:")).partition(":")[2]
+        )
         assert record.targets[0].splitlines()[1] in (level.instruction("zh"), level.instruction("en"))
 
 
@@ -64,7 +78,9 @@ def asking(turns: int) -> DialogueRecord:
     messages = [Message("user", "疼")]
     for number in range(turns):
         messages += [Message("assistant", f"第{number}个问题？\n（是、否）"), Message("user", "是")]
-    return DialogueRecord((*messages, Message("assistant", "看骨科。")), tags=("follow_up", "ask" if turns else "advise"))
+    return DialogueRecord(
+        (*messages, Message("assistant", "看骨科。")), tags=("follow_up", "ask" if turns else "advise")
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5])

@@ -21,7 +21,9 @@ def sources(*rows: dict) -> tuple[MixSource, ...]:
 
 def files(folder: Path, *sizes: int, licence: str = "MIT") -> None:
     for number, size in enumerate(sizes):
-        write_records((dialogue(f"{number}-{row}", "答", licence=licence) for row in range(size)), folder / f"s{number}.jsonl")
+        write_records(
+            (dialogue(f"{number}-{row}", "答", licence=licence) for row in range(size)), folder / f"s{number}.jsonl"
+        )
 
 
 def asked(path: Path) -> list[str]:
@@ -54,7 +56,9 @@ def test_general_rows_stand_beside_each_domain_row():
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 500), st.floats(0.1, 5), st.floats(0.5, 3), st.booleans()), min_size=1, max_size=5),
+    st.lists(
+        st.tuples(st.integers(0, 500), st.floats(0.1, 5), st.floats(0.5, 3), st.booleans()), min_size=1, max_size=5
+    ),
     st.floats(0.5, 8),
     st.none() | st.integers(1, 2000),
 )
@@ -75,7 +79,10 @@ def test_a_mixture_is_shuffled_the_same_for_a_seed_and_uses_each_row_once_per_ep
     mix(config, tmp_path, tmp_path / "b.jsonl")
     rows = asked(tmp_path / "a.jsonl")
     assert rows == asked(tmp_path / "b.jsonl") and rows != sorted(rows)
-    assert [part.available for part in parts] == [30, 60] and [part.taken for part in parts] == [rows_of(rows, 0), rows_of(rows, 1)]
+    assert [part.available for part in parts] == [30, 60] and [part.taken for part in parts] == [
+        rows_of(rows, 0),
+        rows_of(rows, 1),
+    ]
     assert {rows.count(row) for row in set(rows) if row.startswith("0-")} <= {2, 3}
     assert {rows.count(row) for row in set(rows) if row.startswith("1-")} == {1}
     assert parts[0].licences == {"MIT": 30}

@@ -74,7 +74,11 @@ EXPECTED = {
     "kto.jsonl": (["dialogue"] * 2, HEEL, ADVICE),
     "pretraining.txt": (["text"] * 2, "足底筋膜连接脚跟和脚趾。", "足底筋膜连接脚跟和脚趾。"),
     "text_rows.jsonl": (["text"], "足底筋膜连接脚跟和脚趾。", "足底筋膜连接脚跟和脚趾。"),
-    "department_guides.json": (["text"], "骨科是诊治骨、关节和肌肉问题的科室。", "骨科是诊治骨、关节和肌肉问题的科室。"),
+    "department_guides.json": (
+        ["text"],
+        "骨科是诊治骨、关节和肌肉问题的科室。",
+        "骨科是诊治骨、关节和肌肉问题的科室。",
+    ),
     "department_list.txt": (["text"] * 2, "【外科：】骨科 手外科 足踝外科", "【外科：】骨科 手外科 足踝外科"),
 }
 
@@ -105,7 +109,9 @@ def test_every_reader_shows_a_row_of_its_shape():
 
 def test_a_medicine_label_keeps_its_headings():
     (record,) = records_of(SHAPES / "drug_labels.json")
-    assert record.text.startswith("示例口服液\n药品类型：示例类药") and "不良反应：尚不明确。\n偶有口干。" in record.text
+    assert (
+        record.text.startswith("示例口服液\n药品类型：示例类药") and "不良反应：尚不明确。\n偶有口干。" in record.text
+    )
 
 
 def test_a_raw_consultation_begins_with_its_description_and_one_without_an_answer_is_named():
@@ -136,7 +142,9 @@ def test_departments_verdicts_and_choices_become_tags_and_letters():
 
 
 def test_turns_of_one_speaker_join_and_the_dialogue_ends_with_the_assistant():
-    messages = alternating([("assistant", "您好"), ("user", "疼"), ("user", "很疼"), ("assistant", "哪里？"), ("user", "脚")])
+    messages = alternating(
+        [("assistant", "您好"), ("user", "疼"), ("user", "很疼"), ("assistant", "哪里？"), ("user", "脚")]
+    )
     assert [(message.role, message.content) for message in messages] == [("user", "疼\n很疼"), ("assistant", "哪里？")]
 
 
@@ -166,7 +174,9 @@ def test_a_wrong_row_is_named_by_file_and_line_with_what_was_expected(tmp_path, 
 
 def test_wrong_rows_that_are_skipped_leave_the_others(tmp_path):
     path = tmp_path / "a.jsonl"
-    path.write_text('{"query": "q", "response": "a"}\n{"query": 1}\n{"query": "r", "response": "b"}\n', encoding="utf-8")
+    path.write_text(
+        '{"query": "q", "response": "a"}\n{"query": 1}\n{"query": "r", "response": "b"}\n', encoding="utf-8"
+    )
     bad: list[str] = []
     assert [located.line for located in read_records(path, bad_row=bad.append)] == [1, 3]
     assert len(bad) == 1 and bad[0].startswith("a.jsonl:2: ")
@@ -188,9 +198,7 @@ json_values = st.recursive(
     max_leaves=12,
 )
 field_names = st.sampled_from(
-    "kind messages prompt chosen rejected text question options option answer answers instruction input output history conversations system "
-    "data query response questions dialogue departments candidates qa_pairs target utterances dialogue_turns content label cop opa opb long_answer "
-    "final_decision gold_standard_triage gold_standard_label title ask department 症状 某科室".split()
+    ["kind", "messages", "prompt", "chosen", "rejected", "text", "question", "options", "option", "answer", "answers", "instruction", "input", "output", "history", "conversations", "system", "data", "query", "response", "questions", "dialogue", "departments", "candidates", "qa_pairs", "target", "utterances", "dialogue_turns", "content", "label", "cop", "opa", "opb", "long_answer", "final_decision", "gold_standard_triage", "gold_standard_label", "title", "ask", "department", "症状", "某科室"]
 )  # fmt: skip
 
 
@@ -235,7 +243,8 @@ def test_records_are_the_same_after_writing_and_reading(tmp_path):
     for ending in (".jsonl", ".jsonl.gz", ".jsonl.xz"):
         assert write_records(records, tmp_path / f"all{ending}") == len(records)
         assert records_of(tmp_path / f"all{ending}") == records
-    assert lzma.open(tmp_path / "all.jsonl.xz").read() == (tmp_path / "all.jsonl").read_bytes()
+    with lzma.open(tmp_path / "all.jsonl.xz") as packed:
+        assert packed.read() == (tmp_path / "all.jsonl").read_bytes()
 
 
 def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path):
@@ -276,6 +285,8 @@ def test_a_dataset_info_of_caregpt_or_llama_factory_is_read_as_it_is():
     }
     assert read["heel"][0].targets == (ADVICE,) and read["heel"][0].source == "heel"
     assert isinstance(read["reward"][0], PreferenceRecord) and isinstance(read["pairs"][0], PreferenceRecord)
-    assert len(read["turns"]) == 1 and read["turns"][0].system == "用短句回答。" and read["turns"][0].targets == (ADVICE,)
+    assert (
+        len(read["turns"]) == 1 and read["turns"][0].system == "用短句回答。" and read["turns"][0].targets == (ADVICE,)
+    )
     assert read["thumbs"][1].tags == ("disliked",) and kind_of(read["words"][0]) == "text"
     assert registry["on_hub"].where == "huggingface.co/datasets/example/heel (zh)" and registry["scripted"].needs_script

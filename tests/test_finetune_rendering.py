@@ -7,11 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.preview import previewed
-from finetune.records import ChoiceRecord, DialogueRecord, InvalidRecord, Message, PlainTextRecord, PreferenceRecord, dialogue, write_records
+from finetune.records import (
+    ChoiceRecord,
+    DialogueRecord,
+    InvalidRecord,
+    Message,
+    PlainTextRecord,
+    PreferenceRecord,
+    dialogue,
+    write_records,
+)
 from finetune.rendering import CHATML, IGNORED, Template, marked_tokens, rendered_text, rendered_tokens
 
 TURNS = DialogueRecord(
-    (Message("user", "脚后跟疼"), Message("assistant", "多久了？"), Message("user", "两周"), Message("assistant", "看骨科。")), system="用短句。"
+    (
+        Message("user", "脚后跟疼"),
+        Message("assistant", "多久了？"),
+        Message("user", "两周"),
+        Message("assistant", "看骨科。"),
+    ),
+    system="用短句。",
 )
 LLAMA3 = (
     "{{- bos_token -}}{%- for message in messages -%}{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' -}}"
@@ -26,7 +41,12 @@ THINKING = (  # writes an empty thinking block before the last answer only
     "{%- if message['role'] == 'assistant' and loop.last -%}{{- '<think>\n\n</think>\n\n' -}}{%- endif -%}{{- message['content'] + '<|im_end|>\n' -}}"
     "{%- endfor -%}{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
 )
-TEMPLATES = {"chatml": (CHATML, "<|im_end|>"), "llama3": (LLAMA3, "<|eot_id|>"), "llama2": (LLAMA2, "</s>"), "thinking": (THINKING, "<|im_end|>")}
+TEMPLATES = {
+    "chatml": (CHATML, "<|im_end|>"),
+    "llama3": (LLAMA3, "<|eot_id|>"),
+    "llama2": (LLAMA2, "</s>"),
+    "thinking": (THINKING, "<|im_end|>"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +55,22 @@ def tokenizer_with():
     transformers = pytest.importorskip("transformers")
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    marks = ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<s>", "</s>"]
+    marks = [
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|endoftext|>",
+        "<|eot_id|>",
+        "<|start_header_id|>",
+        "<|end_header_id|>",
+        "<s>",
+        "</s>",
+    ]
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=marks, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=marks, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
     core.train_from_iterator(["脚后跟疼多久了？看骨科。user assistant system"], trainer)
 
     def make(template: str | None):
@@ -59,7 +90,11 @@ def trained(record, tokenizer, **options) -> str:
 def test_every_answer_and_its_end_is_trained_and_nothing_else(tokenizer_with, name):
     template, stop = TEMPLATES[name]
     told = trained(TURNS, tokenizer_with(template))
-    assert [part.strip().removeprefix("<think>\n\n</think>\n\n") for part in told.split(stop)] == ["多久了？", "看骨科。", ""]
+    assert [part.strip().removeprefix("<think>\n\n</think>\n\n") for part in told.split(stop)] == [
+        "多久了？",
+        "看骨科。",
+        "",
+    ]
     assert told.rstrip().endswith(stop)
 
 
@@ -71,7 +106,11 @@ def test_only_the_last_answer_is_trained_where_that_is_asked(tokenizer_with, nam
 
 def test_without_a_template_or_a_tokenizer_it_is_chatml(tokenizer_with):
     without = rendered_text(TURNS, Template())
-    assert without.text == rendered_text(TURNS, Template(tokenizer_with(CHATML))).text == rendered_text(TURNS, Template(tokenizer_with(None))).text
+    assert (
+        without.text
+        == rendered_text(TURNS, Template(tokenizer_with(CHATML))).text
+        == rendered_text(TURNS, Template(tokenizer_with(None))).text
+    )
     assert [text for text, is_trained in without.pieces() if is_trained] == ["多久了？<|im_end|>", "看骨科。<|im_end|>"]
     assert "".join(text for text, _ in without.pieces()) == without.text
 
@@ -91,7 +130,9 @@ def test_running_text_is_trained_whole_and_ends(tokenizer_with):
 
 def test_a_preference_shows_the_chosen_answer_and_a_choice_its_letter(tokenizer_with):
     tokenizer = tokenizer_with(CHATML)
-    assert trained(PreferenceRecord((Message("user", "脚疼"),), "看骨科。", "不知道"), tokenizer) == "看骨科。<|im_end|>"
+    assert (
+        trained(PreferenceRecord((Message("user", "脚疼"),), "看骨科。", "不知道"), tokenizer) == "看骨科。<|im_end|>"
+    )
     assert trained(ChoiceRecord("哪个是骨科？", {"A": "骨科", "B": "眼科"}, ("A",)), tokenizer) == "A<|im_end|>"
 
 
@@ -111,8 +152,12 @@ said = st.text(alphabet=st.sampled_from("脚疼ab \n。，1?"), min_size=1, max_
 @given(st.lists(st.tuples(said, said), min_size=1, max_size=4), st.sampled_from(sorted(TEMPLATES)))
 def test_the_trained_text_is_the_answers_whatever_is_said(tokenizer_with, turns, name):
     template, stop = TEMPLATES[name]
-    record = DialogueRecord(tuple(Message(role, text) for pair in turns for role, text in zip(("user", "assistant"), pair, strict=True)))
-    pieces = [text for text, is_trained in rendered_text(record, Template(tokenizer_with(template))).pieces() if is_trained]
+    record = DialogueRecord(
+        tuple(Message(role, text) for pair in turns for role, text in zip(("user", "assistant"), pair, strict=True))
+    )
+    pieces = [
+        text for text, is_trained in rendered_text(record, Template(tokenizer_with(template))).pieces() if is_trained
+    ]
     answers = [piece.removesuffix(stop).removeprefix("<think>\n\n</think>\n\n").strip() for piece in pieces]
     assert answers == [answer.strip() for _, answer in turns]
 
@@ -124,4 +169,6 @@ def test_the_preview_marks_tokens_and_characters(tokenizer_with, tmp_path):
     assert [text for text, is_trained in plain.pieces if is_trained] == ["多久了？<|im_end|>", "看骨科。<|im_end|>"]
     assert "tokens trained" in tokens.summary and "characters trained" in plain.summary
     rendered = rendered_tokens(TURNS, tokenizer_with(CHATML))
-    assert sum(mark for _, mark in marked_tokens(rendered, tokenizer_with(CHATML))) == sum(label >= 0 for label in rendered.labels)
+    assert sum(mark for _, mark in marked_tokens(rendered, tokenizer_with(CHATML))) == sum(
+        label >= 0 for label in rendered.labels
+    )

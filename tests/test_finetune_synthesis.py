@@ -15,12 +15,28 @@ from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
 from finetune.records import PreferenceRecord, dialogue
-from finetune.synthesis import TASKS, GraphRecord, SourcePassage, Synthesis, guideline_pairs, json_of, pairs_of, preferences, rewritten, synthesise, two_agents
+from finetune.synthesis import (
+    TASKS,
+    GraphRecord,
+    SourcePassage,
+    Synthesis,
+    guideline_pairs,
+    json_of,
+    pairs_of,
+    preferences,
+    rewritten,
+    synthesise,
+    two_agents,
+)
 from finetune.teacher import Budget, BudgetSpent, ReplyCache, Teacher, TeacherFailed, load_teacher
 from finetune.text_readers import drug_label_of
 from knowledge.prompts import ANSWER_SYSTEM
 
-PASSAGE = SourcePassage("足底筋膜炎的人早上下床第一步最疼。换软底的鞋并拉伸小腿，多数人3个月内好转。两周没有好转要看骨科。", "足底筋膜炎", "骨科")
+PASSAGE = SourcePassage(
+    "足底筋膜炎的人早上下床第一步最疼。换软底的鞋并拉伸小腿，多数人3个月内好转。两周没有好转要看骨科。",
+    "足底筋膜炎",
+    "骨科",
+)
 GOOD = {"question": "脚后跟疼多久能好？", "answer": "多数人3个月内好转。", "quote": "多数人3个月内好转"}
 
 
@@ -29,7 +45,13 @@ def reply_of(*pairs: dict) -> str:
 
 
 def teacher_that_says(tmp_path: Path, *replies: str, **options) -> Teacher:
-    return Teacher(FakeListChatModel(responses=list(replies)), "scripted", ReplyCache(tmp_path / "replies.sqlite"), pause=lambda seconds: None, **options)
+    return Teacher(
+        FakeListChatModel(responses=list(replies)),
+        "scripted",
+        ReplyCache(tmp_path / "replies.sqlite"),
+        pause=lambda seconds: None,
+        **options,
+    )
 
 
 # what is kept
@@ -38,7 +60,11 @@ def teacher_that_says(tmp_path: Path, *replies: str, **options) -> Teacher:
 def test_a_pair_is_kept_in_the_prompt_of_serving_with_its_citation(tmp_path):
     made = Synthesis()
     (record,) = guideline_pairs(PASSAGE, teacher_that_says(tmp_path, reply_of(GOOD)), made)
-    assert record.system == ANSWER_SYSTEM["zh"] and PASSAGE.text in record.asked and record.targets == ("多数人3个月内好转。[1]",)
+    assert (
+        record.system == ANSWER_SYSTEM["zh"]
+        and PASSAGE.text in record.asked
+        and record.targets == ("多数人3个月内好转。[1]",)
+    )
     assert not made.left_out
 
 
@@ -68,17 +94,26 @@ def test_of_a_reply_cut_in_the_middle_the_whole_pairs_are_kept():
 
 
 def test_a_graph_record_gives_answers_that_hold_something_of_it(tmp_path):
-    teacher = teacher_that_says(tmp_path, reply_of({"question": "胃炎看哪个科？", "answer": "看消化内科。"}, {"question": "q", "answer": "多喝水。"}))
+    teacher = teacher_that_says(
+        tmp_path,
+        reply_of({"question": "胃炎看哪个科？", "answer": "看消化内科。"}, {"question": "q", "answer": "多喝水。"}),
+    )
     made = Synthesis()
     kept = list(synthesise(TASKS["graph_instructions"], [GraphRecord("胃炎", {"所属科室": "消化内科"})], teacher, made))
-    assert [record.targets[0] for record in kept] == ["看消化内科。"] and made.left_out["nothing of the record in the answer"] == 1
+    assert [record.targets[0] for record in kept] == ["看消化内科。"] and made.left_out[
+        "nothing of the record in the answer"
+    ] == 1
 
 
 def test_a_label_gives_pairs_without_a_teacher_and_never_its_doses():
-    label = drug_label_of("示例口服液\n药品类型:示例类药\n适应证:用于鼻塞。\n用法用量:口服：每次10ml，每天3次。\n不良反应:尚不明确。\n注意事项:停药后复查。")
+    label = drug_label_of(
+        "示例口服液\n药品类型:示例类药\n适应证:用于鼻塞。\n用法用量:口服：每次10ml，每天3次。\n不良反应:尚不明确。\n注意事项:停药后复查。"
+    )
     made = Synthesis()
     kept = list(synthesise(TASKS["drug_labels"], [label], None, made))
-    assert [record.targets[0] for record in kept] == ["示例类药", "用于鼻塞。"] and made.left_out["the label does not say"] == 2
+    assert [record.targets[0] for record in kept] == ["示例类药", "用于鼻塞。"] and made.left_out[
+        "the label does not say"
+    ] == 2
     assert not any("10ml" in record.targets[0] for record in kept)
 
 
@@ -96,14 +131,26 @@ def test_what_could_name_a_patient_is_masked_before_it_is_sent(tmp_path):
 
 
 def test_two_agents_talk_until_the_patient_is_content(tmp_path):
-    teacher = teacher_that_says(tmp_path, "患者：脚后跟疼", "医生：多久了？\n患者：两周", "两周了", "先换软底鞋，两周不好看骨科。", "谢谢医生。")
+    teacher = teacher_that_says(
+        tmp_path, "患者：脚后跟疼", "医生：多久了？\n患者：两周", "两周了", "先换软底鞋，两周不好看骨科。", "谢谢医生。"
+    )
     (record,) = two_agents("男，40岁，脚后跟疼两周", teacher, Synthesis())
-    assert [message.content for message in record.messages] == ["脚后跟疼", "多久了？", "两周了", "先换软底鞋，两周不好看骨科。"]
+    assert [message.content for message in record.messages] == [
+        "脚后跟疼",
+        "多久了？",
+        "两周了",
+        "先换软底鞋，两周不好看骨科。",
+    ]
 
 
-@pytest.mark.parametrize(("verdicts", "chosen"), [(("A", "B"), "好回答"), (("B", "A"), "差回答"), (("A", "A"), None), (("equal", "equal"), None)])
+@pytest.mark.parametrize(
+    ("verdicts", "chosen"),
+    [(("A", "B"), "好回答"), (("B", "A"), "差回答"), (("A", "A"), None), (("equal", "equal"), None)],
+)
 def test_a_preference_counts_only_where_both_orders_agree(tmp_path, verdicts, chosen):
-    teacher = teacher_that_says(tmp_path, "好回答", "差回答", *(json.dumps({"better": verdict}) for verdict in verdicts))
+    teacher = teacher_that_says(
+        tmp_path, "好回答", "差回答", *(json.dumps({"better": verdict}) for verdict in verdicts)
+    )
     made = Synthesis()
     kept = list(preferences(dialogue("脚后跟疼怎么办？", "-"), teacher, made))
     assert [record.chosen for record in kept if isinstance(record, PreferenceRecord)] == ([chosen] if chosen else [])
@@ -126,7 +173,9 @@ def test_nothing_is_asked_twice_and_a_run_goes_on_where_it_stopped(tmp_path):
 
 def test_the_budget_in_tokens_counts_what_the_server_says(tmp_path):
     used = {"input_tokens": 60, "output_tokens": 40, "total_tokens": 100}
-    model = GenericFakeChatModel(messages=iter([AIMessage("一", usage_metadata=used), AIMessage("二", usage_metadata=used)]))
+    model = GenericFakeChatModel(
+        messages=iter([AIMessage("一", usage_metadata=used), AIMessage("二", usage_metadata=used)])
+    )
     teacher = Teacher(model, "counted", ReplyCache(tmp_path / "r.sqlite"), Budget(tokens=150))
     assert (teacher.ask("a"), teacher.ask("b")) == ("一", "二")
     with pytest.raises(BudgetSpent, match="150 tokens"):
@@ -177,7 +226,10 @@ class Server:
         if what == "hang":
             threading.Event().wait(1.5)
         status = {"busy": 429, "broken": 500, "refused": 401}.get(what, 200)
-        message = {"role": "assistant", "content": reply_of(GOOD) if what not in ("half", "empty") else ("" if what == "empty" else '{"qa_pa')}
+        message = {
+            "role": "assistant",
+            "content": reply_of(GOOD) if what not in ("half", "empty") else ("" if what == "empty" else '{"qa_pa'),
+        }
         body = json.dumps(
             {"id": "1", "object": "chat.completion", "created": 0, "model": asked["model"], "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
              "usage": {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}} if status == 200 else {"error": {"message": what}}
@@ -200,10 +252,14 @@ def served(tmp_path, monkeypatch) -> Iterator[Callable[[Callable[[int], str]], t
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     servers: list[Server] = []
 
-    def start(plan: Callable[[int], str], budget: Budget = Budget(), at_once: int = 1) -> tuple[Server, Teacher, list[float]]:
+    def start(
+        plan: Callable[[int], str], budget: Budget = Budget(), at_once: int = 1
+    ) -> tuple[Server, Teacher, list[float]]:
         server, pauses = Server(plan), list[float]()
         servers.append(server)
-        teacher = load_teacher("openai:test", server.url, tmp_path / "replies.sqlite", budget, at_once, timeout_seconds=0.5)
+        teacher = load_teacher(
+            "openai:test", server.url, tmp_path / "replies.sqlite", budget, at_once, timeout_seconds=0.5
+        )
         teacher.pause = pauses.append
         return server, teacher, pauses
 
@@ -230,7 +286,9 @@ def test_a_refused_key_is_told_at_once_and_not_tried_again(served):
 
 
 def test_a_server_that_fails_for_some_costs_only_those(served):
-    _, teacher, _ = served(lambda number: ("busy", "half", "well", "disconnect", "well", "broken")[number % 6], at_once=3)
+    _, teacher, _ = served(
+        lambda number: ("busy", "half", "well", "disconnect", "well", "broken")[number % 6], at_once=3
+    )
     teacher.attempts = 8
     passages = [SourcePassage(f"{PASSAGE.text}（第{number}段）") for number in range(12)]
     made = Synthesis()

@@ -27,7 +27,9 @@ def said(capsys, *arguments: str | Path, exit_code: int = 0) -> str:
 
 def test_the_catalogues_are_whole():
     registry, models = load_registry(), load_models()
-    assert len(registry) >= 60 and {"pretraining", "supervised", "reward", "exam"} == {entry.stage for entry in registry.values()}
+    assert len(registry) >= 60 and {"pretraining", "supervised", "reward", "exam"} == {
+        entry.stage for entry in registry.values()
+    }
     assert sum(model.kind == "medical" for model in models) >= 22 and sum(model.kind == "base" for model in models) >= 8
     assert all(entry.where != "not stated" or entry.note for entry in registry.values())
 
@@ -36,14 +38,22 @@ def test_lists_are_tables_and_json(capsys):
     assert "FreedomIntelligence/HuatuoGPT-sft-data-v1" in said(capsys, "data", "list")
     rows = json.loads(said(capsys, "data", "list", "--stage", "reward", "--json"))
     assert {row["stage"] for row in rows} == {"reward"} and any(row["hub"] == "Anthropic/hh-rlhf" for row in rows)
-    assert len(json.loads(said(capsys, "models", "list", "--kind", "base", "--json"))) == sum(model.kind == "base" for model in load_models())
+    assert len(json.loads(said(capsys, "models", "list", "--kind", "base", "--json"))) == sum(
+        model.kind == "base" for model in load_models()
+    )
     assert "HuatuoGPT" in said(capsys, "models", "list") and "patient_guidance" in said(capsys, "data", "readers")
 
 
 def test_doctor_says_what_is_missing_and_where_it_is_to_be_had(capsys, tmp_path):
-    shown = json.loads(said(capsys, "data", "doctor", "--data", SHAPES, "--registry", SHAPES / "dataset_info.json", "--json"))
+    shown = json.loads(
+        said(capsys, "data", "doctor", "--data", SHAPES, "--registry", SHAPES / "dataset_info.json", "--json")
+    )
     states = {row["name"]: row for row in shown}
-    assert states["heel"]["ready"] and not states["on_hub"]["ready"] and "huggingface.co/datasets/example/heel" in states["on_hub"]["problem"]
+    assert (
+        states["heel"]["ready"]
+        and not states["on_hub"]["ready"]
+        and "huggingface.co/datasets/example/heel" in states["on_hub"]["problem"]
+    )
     assert "SHA-1 differs" in states["summed"]["problem"]
     write_records([dialogue("问", "答")], tmp_path / "toyhom" / "records.jsonl")
     assert state_of(load_registry()["toyhom"], tmp_path).is_ready
@@ -57,13 +67,29 @@ def test_from_raw_files_to_a_training_file(capsys, tmp_path):
     records, clean, train = tmp_path / "records.jsonl.gz", tmp_path / "clean.jsonl", tmp_path / "train.jsonl"
     assert "meddialog_raw.txt:19: expected" in said(capsys, "data", "convert", *raw, "--out", records, exit_code=1)
     assert not records.exists()
-    told = said(capsys, "data", "convert", *raw, "--out", records, "--licence", "MIT", "--skip-bad", tmp_path / "bad.txt", "--json")
+    told = said(
+        capsys,
+        "data",
+        "convert",
+        *raw,
+        "--out",
+        records,
+        "--licence",
+        "MIT",
+        "--skip-bad",
+        tmp_path / "bad.txt",
+        "--json",
+    )
     assert json.loads(told) == {"out": str(records), "records": 6, "skipped": 1}
     assert "meddialog_raw.txt:19" in (tmp_path / "bad.txt").read_text(encoding="utf-8")
     assert json.loads(said(capsys, "data", "stats", records, "--json"))["licences"] == {"MIT": 6}
-    report = json.loads(said(capsys, "data", "clean", records, "--out", clean, "--report", tmp_path / "removed.txt", "--json"))
+    report = json.loads(
+        said(capsys, "data", "clean", records, "--out", clean, "--report", tmp_path / "removed.txt", "--json")
+    )
     assert report["read"] == 6 == report["kept"] + sum(report["removed"].values())
-    (tmp_path / "m.toml").write_text('name = "m"\nstage = "sft"\n[[source]]\nname = "all"\nfile = "clean.jsonl"\n', encoding="utf-8")
+    (tmp_path / "m.toml").write_text(
+        'name = "m"\nstage = "sft"\n[[source]]\nname = "all"\nfile = "clean.jsonl"\n', encoding="utf-8"
+    )
     mixed = json.loads(said(capsys, "data", "mix", tmp_path / "m.toml", "--data", tmp_path, "--out", train, "--json"))
     assert mixed["records"] == report["kept"] and mixed["sources"][0]["licences"] == {"MIT": report["kept"]}
     assert "⟦" in said(capsys, "data", "preview", tmp_path / "m.toml", "--data", tmp_path, "-n", "1")
@@ -73,14 +99,36 @@ def test_from_raw_files_to_a_training_file(capsys, tmp_path):
 
 def test_an_entry_of_a_registry_is_read_as_it_says(capsys, tmp_path):
     out = tmp_path / "heel.jsonl"
-    said(capsys, "data", "convert", SHAPES / "caregpt_text_answer.json", "--registry", SHAPES / "dataset_info.json", "--dataset", "heel", "--out", out)
+    said(
+        capsys,
+        "data",
+        "convert",
+        SHAPES / "caregpt_text_answer.json",
+        "--registry",
+        SHAPES / "dataset_info.json",
+        "--dataset",
+        "heel",
+        "--out",
+        out,
+    )
     row = json.loads(out.read_text(encoding="utf-8"))
     assert row["source"] == "heel" and row["messages"][1]["content"] == ADVICE
 
 
 def test_labels_become_pairs_and_a_teacher_must_be_named(capsys, tmp_path):
     out = tmp_path / "pairs.jsonl"
-    said(capsys, "data", "synthesise", "drug_labels", "--from", SHAPES / "drug_labels.json", "--out", out, "--licence", "MIT")
+    said(
+        capsys,
+        "data",
+        "synthesise",
+        "drug_labels",
+        "--from",
+        SHAPES / "drug_labels.json",
+        "--out",
+        out,
+        "--licence",
+        "MIT",
+    )
     assert "10ml" not in out.read_text(encoding="utf-8") and '"licence":"MIT"' in out.read_text(encoding="utf-8")
     assert "needs a teacher" in said(capsys, "data", "synthesise", "rewrite", "--from", out, "--out", out, exit_code=2)
     assert "no task" in said(capsys, "data", "synthesise", "nonsense", "--from", out, "--out", out, exit_code=2)
@@ -95,7 +143,11 @@ def test_records_are_grounded_in_the_index(capsys, tmp_path, built_home, monkeyp
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("[[dataset]]\nname = 'a'\nstage = 'x'\n", "stage 'x'"), ("[[dataset]]\nname = 'a'\nhubb = 'x'\n", "unknown field hubb"), ("[[dataset", "r.toml")],
+    [
+        ("[[dataset]]\nname = 'a'\nstage = 'x'\n", "stage 'x'"),
+        ("[[dataset]]\nname = 'a'\nhubb = 'x'\n", "unknown field hubb"),
+        ("[[dataset", "r.toml"),
+    ],
 )
 def test_a_registry_that_says_something_else_is_told(tmp_path, text, says):
     (tmp_path / "r.toml").write_text(text, encoding="utf-8")
@@ -103,7 +155,14 @@ def test_a_registry_that_says_something_else_is_told(tmp_path, text, says):
         load_registry(tmp_path / "r.toml")
 
 
-@pytest.mark.parametrize("arguments", [("data", "stats", "nowhere.json"), ("data", "preview", "nowhere.toml"), ("data", "list", "--registry", "nowhere.json")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("data", "stats", "nowhere.json"),
+        ("data", "preview", "nowhere.toml"),
+        ("data", "list", "--registry", "nowhere.json"),
+    ],
+)
 def test_a_missing_file_is_one_line_without_a_traceback(capsys, arguments):
     told = said(capsys, *arguments, exit_code=1)
     assert told.startswith("daozhen: nowhere") and len(told.splitlines()) == 1

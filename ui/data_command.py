@@ -24,11 +24,20 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 registry_option = click.option(
-    "--registry", type=FILE, default=None, help="A dataset_info.json of CareGPT or LLaMA-Factory, or a datasets.toml, in place of ours."
+    "--registry",
+    type=FILE,
+    default=None,
+    help="A dataset_info.json of CareGPT or LLaMA-Factory, or a datasets.toml, in place of ours.",
 )
-reader_option = click.option("--reader", default="auto", show_default=True, help="The shape of the rows; `daozhen data readers` lists them.")
+reader_option = click.option(
+    "--reader", default="auto", show_default=True, help="The shape of the rows; `daozhen data readers` lists them."
+)
 skip_bad = click.option(
-    "--skip-bad", "skip_bad_to", type=FILE, default=None, help="Leave rows of no known shape out, and list them in this file by file and line."
+    "--skip-bad",
+    "skip_bad_to",
+    type=FILE,
+    default=None,
+    help="Leave rows of no known shape out, and list them in this file by file and line.",
 )
 out_option = click.option("--out", type=FILE, required=True, help="The file to write: .jsonl, or .jsonl.gz, .jsonl.xz.")
 
@@ -58,10 +67,22 @@ def list_datasets(registry: Path | None, stage: str | None, as_json: bool) -> No
 
     entries = [entry for entry in load_registry(registry).values() if stage in (None, entry.stage)]
     if as_json:
-        click.echo(json.dumps([{**vars(entry), "where": entry.where} for entry in entries], ensure_ascii=False, indent=2, default=dict))
+        click.echo(
+            json.dumps(
+                [{**vars(entry), "where": entry.where} for entry in entries], ensure_ascii=False, indent=2, default=dict
+            )
+        )
         return
     rows = [
-        (entry.name, entry.stage, " ".join(entry.languages), f"{entry.rows:,}" if entry.rows else "", entry.licence or NOT_STATED, entry.reader, entry.where)
+        (
+            entry.name,
+            entry.stage,
+            " ".join(entry.languages),
+            f"{entry.rows:,}" if entry.rows else "",
+            entry.licence or NOT_STATED,
+            entry.reader,
+            entry.where,
+        )
         for entry in entries
     ]
     click.echo(table(("name", "stage", "language", "rows", "licence", "reader", "where"), rows))
@@ -69,9 +90,16 @@ def list_datasets(registry: Path | None, stage: str | None, as_json: bool) -> No
 
 @data.command()
 @click.argument("names", nargs=-1)
-@click.option("--data", "data_dir", type=FILE, default=Path("data"), show_default=True, help="The folder the data sets lie in.")
+@click.option(
+    "--data", "data_dir", type=FILE, default=Path("data"), show_default=True, help="The folder the data sets lie in."
+)
 @registry_option
-@click.option("--download", "with_download", is_flag=True, help="Fetch the named sets that are on the Hugging Face hub. Nothing is fetched without it.")
+@click.option(
+    "--download",
+    "with_download",
+    is_flag=True,
+    help="Fetch the named sets that are on the Hugging Face hub. Nothing is fetched without it.",
+)
 @as_json
 def doctor(names: tuple[str, ...], data_dir: Path, registry: Path | None, with_download: bool, as_json: bool) -> None:
     """Say which data sets are in the folder, which are not, and where to get those. Leaves with 1 if a NAMED one is missing.
@@ -98,10 +126,25 @@ def doctor(names: tuple[str, ...], data_dir: Path, registry: Path | None, with_d
             download(state.entry, data_dir)
             states[number] = state_of(state.entry, data_dir)
     if as_json:
-        shown = [{"name": state.entry.name, "ready": state.is_ready, "files": [str(path) for path in state.files], "problem": state.problem} for state in states]
+        shown = [
+            {
+                "name": state.entry.name,
+                "ready": state.is_ready,
+                "files": [str(path) for path in state.files],
+                "problem": state.problem,
+            }
+            for state in states
+        ]
         click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
-        rows = [(state.entry.name, "ready" if state.is_ready else "missing" if not state.files else "wrong", state.problem or ", ".join(path.name for path in state.files[:3])) for state in states]
+        rows = [
+            (
+                state.entry.name,
+                "ready" if state.is_ready else "missing" if not state.files else "wrong",
+                state.problem or ", ".join(path.name for path in state.files[:3]),
+            )
+            for state in states
+        ]
         click.echo(table(("data set", "state", "what"), rows))
         click.echo(f"{sum(state.is_ready for state in states)} of {len(states)} ready")
     if names and not all(state.is_ready for state in states):
@@ -116,7 +159,11 @@ def readers(as_json: bool) -> None:
 
     shapes = {name: reader.expected for name, reader in READERS.items()}
     shapes |= {name: (reader.read.__doc__ or "").strip().split("\n")[0] for name, reader in FILE_READERS.items()}
-    click.echo(json.dumps(shapes, ensure_ascii=False, indent=2) if as_json else table(("reader", "a row"), list(shapes.items())))
+    click.echo(
+        json.dumps(shapes, ensure_ascii=False, indent=2)
+        if as_json
+        else table(("reader", "a row"), list(shapes.items()))
+    )
 
 
 @data.command()
@@ -124,13 +171,23 @@ def readers(as_json: bool) -> None:
 @out_option
 @reader_option
 @registry_option
-@click.option("--dataset", default=None, help="Read the file as this entry of the registry says: reader, columns, licence.")
+@click.option(
+    "--dataset", default=None, help="Read the file as this entry of the registry says: reader, columns, licence."
+)
 @click.option("--source", default="", help="Written into records that name none.")
 @click.option("--licence", default="", help="Written into records that name none.")
 @skip_bad
 @as_json
 def convert(
-    files: tuple[Path, ...], out: Path, reader: str, registry: Path | None, dataset: str | None, source: str, licence: str, skip_bad_to: Path | None, as_json: bool
+    files: tuple[Path, ...],
+    out: Path,
+    reader: str,
+    registry: Path | None,
+    dataset: str | None,
+    source: str,
+    licence: str,
+    skip_bad_to: Path | None,
+    as_json: bool,
 ) -> None:
     """Read files of any known shape and write records, one JSON object a line.
 
@@ -160,7 +217,9 @@ def stats(files: tuple[Path, ...], reader: str, skip_bad_to: Path | None, as_jso
     from finetune.record_statistics import statistics_of
 
     with _bad_rows(skip_bad_to) as bad, progress_bar("stats") as step:
-        gathered = statistics_of(located.record for located in _records(files, ReadingRules(reader), bad.handler, step)).as_dict()
+        gathered = statistics_of(
+            located.record for located in _records(files, ReadingRules(reader), bad.handler, step)
+        ).as_dict()
     if bad.count:
         gathered["skipped"] = bad.count
     if as_json:
@@ -172,11 +231,23 @@ def stats(files: tuple[Path, ...], reader: str, skip_bad_to: Path | None, as_jso
 @data.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @out_option
-@click.option("--against", multiple=True, type=FILE, help="An evaluation set whose questions may not be trained on; may be repeated.")
-@click.option("--report", "report_to", type=FILE, default=None, help="List every removed row here as `file:line: reason`.")
+@click.option(
+    "--against",
+    multiple=True,
+    type=FILE,
+    help="An evaluation set whose questions may not be trained on; may be repeated.",
+)
+@click.option(
+    "--report", "report_to", type=FILE, default=None, help="List every removed row here as `file:line: reason`."
+)
 @click.option("--name", default="", help="Put in the place of <NAME> in persona rows; without it they are removed.")
 @click.option("--author", default="", help="Put in the place of <AUTHOR>.")
-@click.option("--near", default=0.8, show_default=True, help="Share of equal shingles from which records are near duplicates; 0 looks for exact ones alone.")
+@click.option(
+    "--near",
+    default=0.8,
+    show_default=True,
+    help="Share of equal shingles from which records are near duplicates; 0 looks for exact ones alone.",
+)
 @click.option("--min-chars", default=2, show_default=True, help="Shortest question and answer.")
 @click.option("--max-chars", default=20_000, show_default=True, help="Longest question or answer.")
 @click.option("--workers", default=0, help="Processes; by default one for each processor.")
@@ -216,7 +287,15 @@ def clean(
     rules = CleaningRules(min_chars=min_chars, max_chars=max_chars, name=name, author=author, near_duplicates=near)
     with _bad_rows(skip_bad_to) as bad, progress_bar("clean") as step:
         report = clean_files(
-            files, out, rules, against, ReadingRules(reader), bad.handler, report_to, workers or os.cpu_count() or 1, step
+            files,
+            out,
+            rules,
+            against,
+            ReadingRules(reader),
+            bad.handler,
+            report_to,
+            workers or os.cpu_count() or 1,
+            step,
         )
     if as_json:
         click.echo(json.dumps({"out": str(out), **report.as_dict()}, ensure_ascii=False, indent=2))
@@ -231,7 +310,14 @@ def clean(
 
 @data.command()
 @click.argument("config", type=FILE)
-@click.option("--data", "data_dir", type=FILE, default=Path("data"), show_default=True, help="Folder the config's files are relative to.")
+@click.option(
+    "--data",
+    "data_dir",
+    type=FILE,
+    default=Path("data"),
+    show_default=True,
+    help="Folder the config's files are relative to.",
+)
 @out_option
 @as_json
 def mix(config: Path, data_dir: Path, out: Path, as_json: bool) -> None:
@@ -248,11 +334,29 @@ def mix(config: Path, data_dir: Path, out: Path, as_json: bool) -> None:
         parts = mix_sources(mixture, data_dir, out, progress=step)
     total = sum(part.taken for part in parts)
     if as_json:
-        rows = [{"name": part.source.name, "available": part.available, "taken": part.taken, "share": round(part.share, 4), "epochs": round(part.epochs, 3), "licences": dict(part.licences)} for part in parts]
+        rows = [
+            {
+                "name": part.source.name,
+                "available": part.available,
+                "taken": part.taken,
+                "share": round(part.share, 4),
+                "epochs": round(part.epochs, 3),
+                "licences": dict(part.licences),
+            }
+            for part in parts
+        ]
         click.echo(json.dumps({"out": str(out), "records": total, "sources": rows}, ensure_ascii=False, indent=2))
         return
     shown = [
-        (part.source.name, "general" if part.source.general else "domain", ", ".join(licence or "not stated" for licence in part.licences), f"{part.available:,}", f"{part.taken:,}", f"{part.share:.1%}", f"{part.epochs:.2f}")
+        (
+            part.source.name,
+            "general" if part.source.general else "domain",
+            ", ".join(licence or "not stated" for licence in part.licences),
+            f"{part.available:,}",
+            f"{part.taken:,}",
+            f"{part.share:.1%}",
+            f"{part.epochs:.2f}",
+        )
         for part in parts
     ]
     click.echo(table(("source", "kind", "licence", "available", "taken", "share", "epochs"), shown))
@@ -261,30 +365,64 @@ def mix(config: Path, data_dir: Path, out: Path, as_json: bool) -> None:
 
 @data.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@click.option("--out", "out_dir", type=FILE, required=True, help="The folder for train.jsonl, validation.jsonl and test.jsonl.")
+@click.option(
+    "--out", "out_dir", type=FILE, required=True, help="The folder for train.jsonl, validation.jsonl and test.jsonl."
+)
 @click.option("--validation", default=0.05, show_default=True, help="Share of the questions.")
 @click.option("--test", "test_share", default=0.05, show_default=True, help="Share of the questions.")
 @reader_option
 @skip_bad
 @as_json
-def split(files: tuple[Path, ...], out_dir: Path, validation: float, test_share: float, reader: str, skip_bad_to: Path | None, as_json: bool) -> None:
+def split(
+    files: tuple[Path, ...],
+    out_dir: Path,
+    validation: float,
+    test_share: float,
+    reader: str,
+    skip_bad_to: Path | None,
+    as_json: bool,
+) -> None:
     """Part records into train, validation and test by a hash of the question: the same question is always in the same part."""
     from finetune.record_readers import ReadingRules
     from finetune.splitting import split_records
 
     with _bad_rows(skip_bad_to) as bad, progress_bar("split") as step:
-        counts = split_records((located.record for located in _records(files, ReadingRules(reader), bad.handler, step)), out_dir, validation, test_share)
-    click.echo(json.dumps({"out": str(out_dir), **counts}) if as_json else ", ".join(f"{part} {count:,}" for part, count in counts.items()) + f" in {out_dir}")
+        counts = split_records(
+            (located.record for located in _records(files, ReadingRules(reader), bad.handler, step)),
+            out_dir,
+            validation,
+            test_share,
+        )
+    click.echo(
+        json.dumps({"out": str(out_dir), **counts})
+        if as_json
+        else ", ".join(f"{part} {count:,}" for part, count in counts.items()) + f" in {out_dir}"
+    )
 
 
 @data.command()
 @click.argument("config", type=FILE)
-@click.option("--data", "data_dir", type=FILE, default=Path("data"), show_default=True, help="Folder a config's files are relative to.")
+@click.option(
+    "--data",
+    "data_dir",
+    type=FILE,
+    default=Path("data"),
+    show_default=True,
+    help="Folder a config's files are relative to.",
+)
 @click.option("-n", "number", default=3, show_default=True, help="Records of each source.")
-@click.option("--tokenizer", "tokenizer_dir", type=FILE, default=None, help="A model's folder: its template and tokens; without it ChatML and characters.")
+@click.option(
+    "--tokenizer",
+    "tokenizer_dir",
+    type=FILE,
+    default=None,
+    help="A model's folder: its template and tokens; without it ChatML and characters.",
+)
 @click.option("--max-tokens", type=int, default=None, help="Cut longer records, as training would.")
 @as_json
-def preview(config: Path, data_dir: Path, number: int, tokenizer_dir: Path | None, max_tokens: int | None, as_json: bool) -> None:
+def preview(
+    config: Path, data_dir: Path, number: int, tokenizer_dir: Path | None, max_tokens: int | None, as_json: bool
+) -> None:
     """Show records as a model reads them, with what it is trained on marked: ⟦like this⟧, or green in a terminal.
 
     CONFIG is a mixture's TOML, or a file of records or of any shape that can be read.
@@ -298,7 +436,13 @@ def preview(config: Path, data_dir: Path, number: int, tokenizer_dir: Path | Non
     tokenizer = load_tokenizer(tokenizer_dir) if tokenizer_dir else None
     shown = previewed(config, data_dir, number, tokenizer, max_tokens)
     if as_json:
-        rows = [{**{name: value for name, value in vars(one).items() if name != "pieces"}, "pieces": [{"text": text, "trained": trained} for text, trained in one.pieces]} for one in shown]
+        rows = [
+            {
+                **{name: value for name, value in vars(one).items() if name != "pieces"},
+                "pieces": [{"text": text, "trained": trained} for text, trained in one.pieces],
+            }
+            for one in shown
+        ]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
     for one in shown:
@@ -329,10 +473,17 @@ def _rules(reader: str, registry: Path | None, dataset: str | None, source: str,
     if dataset not in entries:
         raise InvalidUsage(f"no data set {dataset} in the registry; `daozhen data list` shows them")
     rules = entries[dataset].rules
-    return replace(rules, source=source or rules.source, licence=licence or rules.licence, reader=rules.reader if reader == "auto" else reader)
+    return replace(
+        rules,
+        source=source or rules.source,
+        licence=licence or rules.licence,
+        reader=rules.reader if reader == "auto" else reader,
+    )
 
 
-def _records(files: Sequence[Path], rules: ReadingRules, bad_row: Callable[[str], None], step: Callable[[str, int, int], None]) -> Iterator[LocatedRecord]:
+def _records(
+    files: Sequence[Path], rules: ReadingRules, bad_row: Callable[[str], None], step: Callable[[str, int, int], None]
+) -> Iterator[LocatedRecord]:
     from finetune.record_readers import read_records
 
     read = 0
@@ -372,4 +523,3 @@ def _bad_rows(path: Path | None) -> Iterator[_BadRows]:
 
 def _flat(value: Any) -> str:
     return ", ".join(f"{key} {count:,}" for key, count in value.items()) if isinstance(value, dict) else f"{value:,}"
-

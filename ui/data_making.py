@@ -21,15 +21,31 @@ FILE = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--out", type=FILE, required=True, help="The file of records to write.")
-@click.option("--kind", "kinds", multiple=True, help="grounded, routing, urgency or follow_up; may be repeated. All by default.")
+@click.option(
+    "--kind", "kinds", multiple=True, help="grounded, routing, urgency or follow_up; may be repeated. All by default."
+)
 @click.option("--language", "languages", multiple=True, type=click.Choice(["zh", "en"]), help="Both by default.")
-@click.option("--abstain-share", default=0.25, show_default=True, help="Of the grounded rows, those whose passages do not answer.")
-@click.option("--ask-share", default=0.5, show_default=True, help="Of the assistant's turns in follow-up dialogues, those that ask.")
+@click.option(
+    "--abstain-share", default=0.25, show_default=True, help="Of the grounded rows, those whose passages do not answer."
+)
+@click.option(
+    "--ask-share",
+    default=0.5,
+    show_default=True,
+    help="Of the assistant's turns in follow-up dialogues, those that ask.",
+)
 @click.option("--at-most", type=int, default=None, help="Rows of each kind.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def ground(
-    out: Path, kinds: tuple[str, ...], languages: tuple[str, ...], abstain_share: float, ask_share: float, at_most: int | None, seed: int, as_json: bool
+    out: Path,
+    kinds: tuple[str, ...],
+    languages: tuple[str, ...],
+    abstain_share: float,
+    ask_share: float,
+    at_most: int | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Make records from our own index and knowledge: cited answers and abstentions in the prompt of serving, routing, urgency, follow-up questions.
 
@@ -43,7 +59,11 @@ def ground(
 
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not (0 <= abstain_share <= 1 and 0 <= ask_share < 1):
-        raise InvalidUsage(f"--kind {', '.join(unknown)}: known are {', '.join(KINDS)}" if unknown else "--abstain-share and --ask-share are shares between 0 and 1")
+        raise InvalidUsage(
+            f"--kind {', '.join(unknown)}: known are {', '.join(KINDS)}"
+            if unknown
+            else "--abstain-share and --ask-share are shares between 0 and 1"
+        )
     rules = GroundingRules(abstain_share=abstain_share, ask_share=ask_share, at_most=at_most, seed=seed)
     if languages:
         from dataclasses import replace
@@ -68,11 +88,25 @@ def ground(
 
 @click.command()
 @click.argument("task")
-@click.option("--from", "sources", multiple=True, required=True, type=FILE, help="Files of passages, graph records, labels, cases or dialogues; may be repeated.")
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    required=True,
+    type=FILE,
+    help="Files of passages, graph records, labels, cases or dialogues; may be repeated.",
+)
 @click.option("--out", type=FILE, required=True, help="The file of records to write.")
 @click.option("--model", default="", help="The teacher as provider:name, such as openai:qwen-plus.")
-@click.option("--url", default="", help="The address of an OpenAI-compatible server; the key is read from OPENAI_API_KEY.")
-@click.option("--cache", type=FILE, default=None, help="Where replies are kept; by default beside --out. A run that stopped goes on from it.")
+@click.option(
+    "--url", default="", help="The address of an OpenAI-compatible server; the key is read from OPENAI_API_KEY."
+)
+@click.option(
+    "--cache",
+    type=FILE,
+    default=None,
+    help="Where replies are kept; by default beside --out. A run that stopped goes on from it.",
+)
 @click.option("--max-requests", type=int, default=None, help="Budget: so many requests in this run.")
 @click.option("--max-tokens", type=int, default=None, help="Budget: so many tokens in this run, in and out.")
 @click.option("--at-once", default=4, show_default=True, help="Requests in flight together.")
@@ -112,9 +146,15 @@ def synthesise(
         raise InvalidUsage(f"no task {task!r}; known: {', '.join(TASKS)}")
     chosen, made = TASKS[task], Synthesis()
     if chosen.needs_teacher and not model:
-        raise InvalidUsage(f"{task} needs a teacher; name one with --model, such as openai:NAME with --url for a server of your own")
+        raise InvalidUsage(
+            f"{task} needs a teacher; name one with --model, such as openai:NAME with --url for a server of your own"
+        )
     budget = Budget(max_requests, max_tokens)
-    teacher = load_teacher(model, url, cache or out.with_name(f"{out.name}.replies.sqlite"), budget, at_once) if chosen.needs_teacher else None
+    teacher = (
+        load_teacher(model, url, cache or out.with_name(f"{out.name}.replies.sqlite"), budget, at_once)
+        if chosen.needs_teacher
+        else None
+    )
     stopped = ""
     with record_writer(out) as writer, progress_bar(task) as step:
         try:
@@ -149,7 +189,19 @@ def _items(task: SynthesisTask, sources: tuple[Path, ...], at_most: int | None) 
 def _say(out: Path, written: int, made: Synthesis, teacher: Teacher | None, stopped: str, as_json: bool) -> None:
     usage = vars(teacher.usage) if teacher else {}
     if as_json:
-        click.echo(json.dumps({"out": str(out), "records": written, "left_out": dict(made.left_out), "usage": usage, "stopped": stopped}, ensure_ascii=False, indent=2))
+        click.echo(
+            json.dumps(
+                {
+                    "out": str(out),
+                    "records": written,
+                    "left_out": dict(made.left_out),
+                    "usage": usage,
+                    "stopped": stopped,
+                },
+                ensure_ascii=False,
+                indent=2,
+            )
+        )
         return
     for reason, count in made.left_out.most_common():
         click.echo(f"left out: {count:,} {reason}")

@@ -20,7 +20,9 @@ def models() -> None:
 
 
 @models.command("list")
-@click.option("--kind", type=click.Choice(["base", "medical"]), default=None, help="base: to tune. medical: tuned by others.")
+@click.option(
+    "--kind", type=click.Choice(["base", "medical"]), default=None, help="base: to tune. medical: tuned by others."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def list_models(kind: str | None, as_json: bool) -> None:
     """Size, licence, chat template, data and stages of each model of the catalogue."""
@@ -31,7 +33,17 @@ def list_models(kind: str | None, as_json: bool) -> None:
         click.echo(json.dumps([vars(entry) for entry in entries], ensure_ascii=False, indent=2))
         return
     rows = [
-        (entry.name, entry.kind, entry.parameters, entry.licence or NOT_STATED, entry.base, entry.chat_template, " ".join(entry.stages), entry.data, entry.hub or entry.url)
+        (
+            entry.name,
+            entry.kind,
+            entry.parameters,
+            entry.licence or NOT_STATED,
+            entry.base,
+            entry.chat_template,
+            " ".join(entry.stages),
+            entry.data,
+            entry.hub or entry.url,
+        )
         for entry in entries
     ]
     click.echo(table(("name", "kind", "size", "licence", "base", "template", "stages", "data", "where"), rows))

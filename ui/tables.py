@@ -18,5 +18,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     for row in rows:
         grid.add_row(*row)
     out = io.StringIO()
-    Console(file=out, width=None if sys.stdout.isatty() else 400, force_terminal=False, highlight=False, markup=False).print(grid)
+    Console(
+        file=out, width=None if sys.stdout.isatty() else 400, force_terminal=False, highlight=False, markup=False
+    ).print(grid)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())

@@ -21,24 +21,67 @@ import psutil
 from finetune.cleaning import CleaningRules
 from finetune.cleaning_run import clean_files
 
-PLACES = "头 肩膀 后背 腰 膝盖 脚后跟 肚子 胸口 手腕 脖子 耳朵 眼睛 嗓子 鼻子 小腿 牙龈".split()
-FEELS = "疼 发麻 发胀 发痒 酸 红肿 发热 没力气 僵 抽筋".split()
-WHEN = "早上起来 走路时 吃完饭 夜里 坐久了 弯腰时 天冷时 累了以后 上下楼 洗完澡".split()
-ADVICE = "先休息两天 换个姿势 记下疼的时间 用温毛巾敷一敷 少提重物 慢慢活动 注意保暖 多喝温水 按时吃饭 早点睡觉 量一量体温 拍张照片给医生看".split()
-SEE = "骨科 神经内科 消化内科 皮肤科 耳鼻咽喉科 眼科 康复科 疼痛科 口腔科 内分泌科".split()
-DEFECTS = ("布洛芬每次0.2g，每天3次。", "疼疼疼疼疼疼疼疼疼疼疼疼", "锟斤拷锟斤拷锟斤拷", "我是由OpenAI训练的语言模型。")
+PLACES = [
+    "头",
+    "肩膀",
+    "后背",
+    "腰",
+    "膝盖",
+    "脚后跟",
+    "肚子",
+    "胸口",
+    "手腕",
+    "脖子",
+    "耳朵",
+    "眼睛",
+    "嗓子",
+    "鼻子",
+    "小腿",
+    "牙龈",
+]
+FEELS = ["疼", "发麻", "发胀", "发痒", "酸", "红肿", "发热", "没力气", "僵", "抽筋"]
+WHEN = ["早上起来", "走路时", "吃完饭", "夜里", "坐久了", "弯腰时", "天冷时", "累了以后", "上下楼", "洗完澡"]
+ADVICE = [
+    "先休息两天",
+    "换个姿势",
+    "记下疼的时间",
+    "用温毛巾敷一敷",
+    "少提重物",
+    "慢慢活动",
+    "注意保暖",
+    "多喝温水",
+    "按时吃饭",
+    "早点睡觉",
+    "量一量体温",
+    "拍张照片给医生看",
+]
+SEE = ["骨科", "神经内科", "消化内科", "皮肤科", "耳鼻咽喉科", "眼科", "康复科", "疼痛科", "口腔科", "内分泌科"]
+DEFECTS = (
+    "布洛芬每次0.2g，每天3次。",
+    "疼疼疼疼疼疼疼疼疼疼疼疼",
+    "锟斤拷锟斤拷锟斤拷",
+    "我是由OpenAI训练的语言模型。",
+)
 
 
 def consultation(rng: random.Random) -> bytes:
     """One dialogue of two to five exchanges."""
     messages = []
     for _ in range(rng.randint(2, 5)):
-        asked = "，".join(f"{rng.choice(WHEN)}{rng.choice(PLACES)}{rng.choice(FEELS)}{rng.randint(1, 60)}天了" for _ in range(rng.randint(2, 5)))
-        told = "。".join(f"{rng.choice(PLACES)}{rng.choice(FEELS)}，{rng.choice(ADVICE)}，{rng.choice(ADVICE)}，不好就看{rng.choice(SEE)}" for _ in range(rng.randint(4, 9)))
+        asked = "，".join(
+            f"{rng.choice(WHEN)}{rng.choice(PLACES)}{rng.choice(FEELS)}{rng.randint(1, 60)}天了"
+            for _ in range(rng.randint(2, 5))
+        )
+        told = "。".join(
+            f"{rng.choice(PLACES)}{rng.choice(FEELS)}，{rng.choice(ADVICE)}，{rng.choice(ADVICE)}，不好就看{rng.choice(SEE)}"
+            for _ in range(rng.randint(4, 9))
+        )
         messages += [{"role": "user", "content": f"{asked}，怎么办？"}, {"role": "assistant", "content": f"{told}。"}]
     if rng.random() < 0.12:
         messages[1]["content"] = rng.choice(DEFECTS)
-    return orjson.dumps({"kind": "dialogue", "messages": messages, "licence": "CC0-1.0"}, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(
+        {"kind": "dialogue", "messages": messages, "licence": "CC0-1.0"}, option=orjson.OPT_APPEND_NEWLINE
+    )
 
 
 def write_consultations(path: Path, megabytes: int, seed: int = 1) -> int:
@@ -79,7 +122,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=None)
     given = parser.parse_args()
-    print("| MB | rows | kept | seconds | rows/s | CPU µs/row | main MB, start to end | largest worker MB |\n|---|---|---|---|---|---|---|---|")
+    print(
+        "| MB | rows | kept | seconds | rows/s | CPU µs/row | main MB, start to end | largest worker MB |\n|---|---|---|---|---|---|---|---|"
+    )
     for megabytes in given.megabytes:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             source = Path(folder) / "made_up.jsonl"

@@ -1,6 +1,6 @@
 """Reads, counts and cleans every file of folders as the commands do, and prints one row a file.
 
-    python -m tests.benchmarks.data_files FOLDER... [--workers 2]
+python -m tests.benchmarks.data_files FOLDER... [--workers 2]
 """
 
 from __future__ import annotations
@@ -22,8 +22,15 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    print("| file | records | rows of no known shape | kept | removed | changed | read, rows/s | cleaned, rows/s |\n|---|---|---|---|---|---|---|---|")
-    for path in sorted(path for folder in given.folders for path in folder.iterdir() if path.is_file() and path.name != "dataset_info.json"):
+    print(
+        "| file | records | rows of no known shape | kept | removed | changed | read, rows/s | cleaned, rows/s |\n|---|---|---|---|---|---|---|---|"
+    )
+    for path in sorted(
+        path
+        for folder in given.folders
+        for path in folder.iterdir()
+        if path.is_file() and path.name != "dataset_info.json"
+    ):
         kinds: Counter[str] = Counter()
         bad: list[str] = []
         began = time.monotonic()
@@ -31,7 +38,9 @@ def main() -> None:
             kinds[kind_of(located.record)] += 1
         read_in = time.monotonic() - began
         with tempfile.TemporaryDirectory() as folder:
-            report = clean_files([path], Path(folder) / "out.jsonl", CleaningRules(), bad_row=lambda _: None, workers=given.workers)
+            report = clean_files(
+                [path], Path(folder) / "out.jsonl", CleaningRules(), bad_row=lambda _: None, workers=given.workers
+            )
         cells = (
             f"{path.parent.name}/{path.name}",
             ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()),
