@@ -66,10 +66,9 @@ def alpaca(row: Any) -> Iterator[DialogueRecord | PreferenceRecord]:
     if isinstance(output, list) and len(output) == 2 and isinstance(row.get("instruction"), str):
         yield PreferenceRecord(prompting(turns), spoken_text(output[0]), spoken_text(output[1]), system=system)
         return
-    answers = output if isinstance(output, list) and output else [field(row, "output")]
+    answer = output[0] if isinstance(output, list) and output else field(row, "output")
     tags = (*opinion_tags(row), *department_tags(row))
-    for answer in answers[:1]:
-        yield dialogue_of([*turns, ("assistant", spoken_text(answer, "output"))], system, tags)
+    yield dialogue_of([*turns, ("assistant", spoken_text(answer, "output"))], system, tags)
 
 
 def department_tags(row: dict[str, Any]) -> tuple[str, ...]:
