@@ -24,6 +24,12 @@ def medicines_named(text: str) -> frozenset[str]:
     return frozenset(match for match in _names_in(normalise(text)))
 
 
+def without_medicines(text: str) -> str:
+    """The text, normalised, without the names of medicines."""
+    wording = _wording()
+    return wording.en_names.sub(" ", wording.zh_names.sub("", normalise(text)))
+
+
 def gives_dose(text: str) -> bool:
     """Whether a text states an amount or a frequency of a medicine."""
     return any(_has_dose(normalise(sentence.text)) for sentence in split_sentences(text))
@@ -113,7 +119,7 @@ class _Wording:
         zh_names = "|".join(
             (
                 *sorted(map(re.escape, names.zh_words), key=len, reverse=True),
-                rf"[\u3400-\u9fff]{{1,2}}(?:{'|'.join(names.zh_endings)})",
+                rf"[\u3400-\u9fff](?:{'|'.join(names.zh_endings)})",
                 rf"[\u3400-\u9fff]{{2}}(?:{'|'.join(names.zh_forms)})",
             )
         )
@@ -128,7 +134,9 @@ class _Wording:
         self.about_else = _any_of((records.frequency_is_not_dose.zh, records.frequency_is_not_dose.en))
         self.about_medicine = _any_of((records.medicine_context.zh, records.medicine_context.en))
         self.zh_instruction = re.compile(
-            "|".join(f"(?:{part})" for part in (told.zh_change, told.zh_start, told.zh_bare)).replace("{medicine}", zh_names)
+            "|".join(f"(?:{part})" for part in (told.zh_change, told.zh_start, told.zh_bare)).replace(
+                "{medicine}", zh_names
+            )
         )
         self.zh_imperative = re.compile(told.zh_imperative.replace("{medicine}", zh_names))
         self.zh_amount_change = re.compile(told.zh_amount_change)
