@@ -23,6 +23,7 @@ HOMES = {
     "pypdf": {"ingest/pdf_pages.py"},
     "docx": {"ingest/word_reader.py"},
     "openpyxl": {"ingest/sheet_readers.py"},
+    "rensa": {"finetune/duplicates.py"},
     "xxhash": {"rag/manifest.py"},
 }
 
