@@ -56,5 +56,11 @@ class TrainingFailed(AssistantError):
     """A training run cannot start, or does not learn."""
 
 
+class InvalidEvaluationSet(AssistantError):
+    """A set to measure with does not say what its form needs; the text names file and line."""
+
+    exit_code = 2
+
+
 class MissingExtra(AssistantError):
     """An optional dependency is needed; the text names the extra that brings it."""

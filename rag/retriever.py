@@ -60,7 +60,7 @@ class HybridSearch:
         lexical_scores = self.index.lexical.scores(question)[rows]
         best = np.argsort(-lexical_scores, kind="stable")[:CANDIDATES]
         lexical = [int(rows[place]) for place in best if lexical_scores[place] > 0]
-        fused = fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])
+        fused = fuse(dense, lexical)
         weights = self._focus_weights(question)
         found = (
             RetrievedPassage(self.index.passages[row], self._relevance(query, weights, row))
@@ -84,6 +84,11 @@ class HybridSearch:
         if only not in self._rows:
             self._rows[only] = self.index.rows_where(only.admits)
         return self._rows[only]
+
+
+def fuse(dense: Sequence[int], lexical: Sequence[int]) -> list[int]:
+    """Rows of both rankings as the assistant fuses them, best first."""
+    return fuse_ranks([(dense, DENSE_WEIGHT), (lexical, 1.0)])
 
 
 def fuse_ranks(rankings: Sequence[tuple[Sequence[int], float]]) -> list[int]:

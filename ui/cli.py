@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Any
 
 import click
 
 from knowledge.errors import AssistantError
+from ui.lazy_commands import LazyCommands
 
 COMMANDS = {
     "ask": ("ui.ask_command", "ask", "Ask one question; print urgency, departments and a cited answer."),
     "chat": ("ui.chat_command", "chat", "Serve the triage chat in the browser."),
     "index": ("ui.index_command", "index", "Build and look at the passage index."),
     "knowledge": ("ui.knowledge_command", "knowledge", "Check and export departments, red flags and guides."),
+    "eval": ("ui.eval_command", "evaluate", "Measure retrieval on data of your own."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }
 
 
-class LazyCommands(click.Group):
-    """Verbs looked up in COMMANDS, loaded when called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, name, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, line) for verb, (_, _, line) in COMMANDS.items()])
-
-
-@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyCommands, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="daozhen", prog_name="daozhen")
 def cli() -> None:
     """daozhen (导诊): how urgent a complaint is, which department to go to, and what the guidance says, every statement cited.

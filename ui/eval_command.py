@@ -1,0 +1,24 @@
+"""`daozhen eval`: what is measured, and by which command."""
+
+from __future__ import annotations
+
+import click
+
+from ui.lazy_commands import LazyCommands
+
+EVALUATIONS = {
+    "retrieval": (
+        "ui.eval_retrieval_command",
+        "retrieval",
+        "Score BM25, the embedder and both together on a BEIR folder.",
+    ),
+}
+
+
+@click.group("eval", cls=LazyCommands, table=EVALUATIONS, context_settings={"help_option_names": ["-h", "--help"]})
+def evaluate() -> None:
+    """Measure a part of daozhen on data of your own.
+
+    \b
+    daozhen eval retrieval ~/beir/our-questions
+    """
