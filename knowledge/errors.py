@@ -70,3 +70,7 @@ class InvalidEvaluationSet(AssistantError):
 
 class MissingExtra(AssistantError):
     """An optional dependency is needed; the text names the extra that brings it."""
+
+
+class WriterUnavailable(AssistantError):
+    """The language model that writes answers cannot be had, or failed; the extractive writer answers instead."""

@@ -55,18 +55,27 @@ class Citation:
 
 @dataclass(frozen=True)
 class AnswerSentence:
-    """One sentence of an answer and the key of the citation that holds it."""
+    """One sentence of an answer and the key of the citation that holds it.
+
+    part: answer (to what was asked), why, where (to go), do (at home), danger (when to hurry).
+    """
 
     text: str
     key: str
+    part: str = "answer"
 
 
 @dataclass(frozen=True)
 class CitedAnswer:
-    """An answer whose every sentence has its citation."""
+    """An answer whose every sentence has its citation.
+
+    writer: who wrote it. note: what the patient is told about that, such as that the language model was unavailable.
+    """
 
     sentences: tuple[AnswerSentence, ...]
     citations: tuple[Citation, ...]
+    writer: str = "extractive"
+    note: str = ""
 
     @property
     def text(self) -> str:

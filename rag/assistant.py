@@ -22,7 +22,8 @@ from knowledge.replies import (
 )
 from knowledge.self_care import load_self_care
 from knowledge.urgency import UrgencyLevel
-from rag.answering import answer_from_passages, joined, red_flag_advice
+from rag.answering import Asked, answer_from_passages, joined, red_flag_advice
+from rag.chat_models import load_writer
 from rag.config import Settings, load_settings
 from rag.embedder import Embedder, load_embedder
 from rag.follow_up import chosen_option, next_question
@@ -31,7 +32,7 @@ from rag.red_flag_matcher import RedFlagMatcher
 from rag.retriever import HybridSearch
 from rag.routing import DepartmentScore, RoutingIndex
 from rag.triage import TriageContext, decide_triage
-from rag.writers import ExtractiveWriter, Writer
+from rag.writers import Writer
 
 ReplyPart = TriageDecision | CitedAnswer | Abstention | FollowUp | AssistantReply
 _YES = {"是", "有", "会", "对", "yes"}
@@ -87,7 +88,8 @@ class Assistant:
             return advice  # the red flags' own words, cited; nothing else until the patient is safe
         question = "\n".join(turn.text for turn in conversation.turns if turn.answers is None)
         k = self.settings.passages_per_answer
-        answer = answer_from_passages(question, self.search, self.writer, triage.departments, language, k)
+        asked = Asked(question, language, triage.urgency, triage.departments, told=question)
+        *_, answer = answer_from_passages(asked, self.search, self.writer, k)
         return joined(advice, answer) if advice and triage.urgency is UrgencyLevel.III else answer
 
     def _scores(self, conversation: Conversation) -> list[DepartmentScore]:
@@ -129,7 +131,7 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
         routing=RoutingIndex.load(search.index.folder / "routing"),
         search=search,
         context=TriageContext(departments, load_hospital(hospital_dir, tuple(departments)), load_self_care()),
-        writer=writer or ExtractiveWriter(),
+        writer=writer or load_writer(settings),
         settings=settings,
     )
 

@@ -40,7 +40,11 @@ def home_dir() -> Path:
 @dataclass(frozen=True)
 class Settings:
     """config.toml. hospital_dir: a folder with a hospital's own departments and red flags; embedder: a model folder;
-    locale: whose telephone numbers are told (knowledge/hotlines.yaml)."""
+    locale: whose telephone numbers are told (knowledge/hotlines.yaml).
+
+    model: who writes answers: "" (the passages' own sentences), a model's folder, or `provider:name`; adapter: a LoRA
+    folder for it; model_url: where a served model answers; allow_remote_model: an administrator's leave to send masked
+    questions to a model that does not run on this machine; writer_seconds: an answer's time, then the extractive one is given."""
 
     home: Path
     embedder: str = ""
@@ -50,6 +54,11 @@ class Settings:
     hospital_dir: str = ""
     locale: str = DEFAULT_LOCALE
     passages_per_answer: int = 6
+    model: str = ""
+    adapter: str = ""
+    model_url: str = ""
+    allow_remote_model: bool = False
+    writer_seconds: float = 60.0
 
     @property
     def index_dir(self) -> Path:
@@ -82,3 +91,22 @@ def load_settings(home: Path | None = None) -> Settings:
         if not isinstance(value, expected) and not (expected is float and isinstance(value, int)):
             raise InvalidSettings(f"{path}: {key} is {value!r}; it needs a {expected.__name__}")
     return Settings(home, **values)
+
+
+def keep_settings(home: Path, values: dict[str, object]) -> Path:
+    """Writes values into config.toml, everything else in it left as it stands; an empty text takes a setting out."""
+    import tomlkit
+
+    path = home / SETTINGS_FILE
+    load_settings(home)  # a broken file is told, not overwritten
+    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.is_file() else tomlkit.document()
+    for key, value in values.items():
+        if value == "":
+            document.pop(key, None)
+        else:
+            document[key] = value
+    home.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".toml.new")
+    fresh.write_text(tomlkit.dumps(document), encoding="utf-8")
+    os.replace(fresh, path)
+    return path

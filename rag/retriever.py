@@ -68,6 +68,25 @@ class HybridSearch:
         )
         return [passage for passage in found if passage.score >= min_score][:k]
 
+    def cosine(self, question: str, passage: Passage) -> float:
+        """The cosine of a question and a passage of the index."""
+        query = self.embedder.encode_queries([question])[0]
+        return max(
+            (
+                self.index.cosine(query, row)
+                for row in self._rows_of(passage.source_id)
+                if self.index.passages[row] == passage
+            ),
+            default=0.0,
+        )
+
+    def passages_of(self, source_id: str, language: str) -> list[Passage]:
+        """Every passage of a source in a language, in order."""
+        return [found for row in self._rows_of(source_id) if (found := self.index.passages[row]).language == language]
+
+    def _rows_of(self, source_id: str) -> list[int]:
+        return [int(row) for row in self._rows_for(PassageFilter(source_ids=frozenset({source_id})))]
+
     def _relevance(self, query: np.ndarray, weights: list[dict[str, float]], row: int) -> float:
         tokens = tokens_of(self.index.passages[row].embedded_text())
         covered = max(share_covered(part, tokens) for part in weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -27,3 +27,23 @@ class HashEmbedder:
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         return self.encode_passages(texts)
+
+
+class ScriptedChatModel:
+    """A chat model that says what it was given, piece by piece; a piece may be an exception to raise or a call to make.
+
+    asked: the messages of every call, for tests to look at.
+    """
+
+    def __init__(self, *pieces: object) -> None:
+        self.pieces = pieces
+        self.asked: list[list] = []
+
+    def stream(self, messages: list) -> Iterator[object]:
+        from langchain_core.messages import AIMessageChunk
+
+        self.asked.append(messages)
+        for piece in self.pieces:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield AIMessageChunk(piece() if callable(piece) else str(piece))

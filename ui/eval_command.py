@@ -12,6 +12,11 @@ EVALUATIONS = {
         "retrieval",
         "Score BM25, the embedder and both together on a BEIR folder.",
     ),
+    "answers": (
+        "ui.eval_answers_command",
+        "answers",
+        "Score answers and abstentions on questions with known guides.",
+    ),
 }
 
 
@@ -21,4 +26,5 @@ def evaluate() -> None:
 
     \b
     daozhen eval retrieval ~/beir/our-questions
+    daozhen eval answers our-questions.jsonl
     """

@@ -1,0 +1,149 @@
+"""A chat model in a folder on this machine, in 4 bit where bitsandbytes allows, as LangChain's `BaseChatModel`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import ConfigDict, PrivateAttr
+
+from knowledge.errors import MissingExtra, WriterUnavailable
+
+_ROLES = {"human": "user", "ai": "assistant", "system": "system"}
+
+
+class LocalChatModel(BaseChatModel):
+    """Weights of a folder, with a LoRA adapter where one is named. One answer is written at a time."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    model_dir: Path
+    adapter_dir: Path | None = None
+    four_bit: bool = True
+    max_new_tokens: int = 400
+    _model: Any = PrivateAttr(default=None)
+    _tokenizer: Any = PrivateAttr(default=None)
+    _lock: Any = PrivateAttr(default_factory=threading.Lock)
+
+    @property
+    def _llm_type(self) -> str:
+        return "daozhen-local"
+
+    def load(self) -> LocalChatModel:
+        """Reads the weights. Raises MissingExtra without torch, WriterUnavailable where the folder holds no chat model."""
+        if self._model is not None:
+            return self
+        try:
+            import torch
+            from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+        except ImportError as fault:
+            raise MissingExtra(f"a model on this machine needs {fault.name}: pip install 'daozhen[models]'") from None
+        for folder, needed in ((self.model_dir, "config.json"), (self.adapter_dir, "adapter_config.json")):
+            if folder is not None and not (folder / needed).is_file():
+                raise WriterUnavailable(
+                    f"{folder}: no {needed} there; name the folder that a training run or an export wrote"
+                )
+        quantization = None
+        if self.four_bit and not _is_quantized(self.model_dir):
+            quantization = BitsAndBytesConfig(
+                load_in_4bit=True,
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_use_double_quant=True,
+                bnb_4bit_compute_dtype=torch.bfloat16,
+            )
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(self.adapter_dir if _has_tokenizer(self.adapter_dir) else self.model_dir)
+            )
+            model = AutoModelForCausalLM.from_pretrained(
+                str(self.model_dir), quantization_config=quantization, dtype=torch.bfloat16, local_files_only=True
+            )
+            if self.adapter_dir is not None:
+                from peft import PeftModel
+
+                model = PeftModel.from_pretrained(model, str(self.adapter_dir))
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as fault:
+            line = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
+            raise WriterUnavailable(f"{self.model_dir}: cannot be loaded as a chat model ({line})") from None
+        if not tokenizer.chat_template:
+            raise WriterUnavailable(
+                f"{self.model_dir}: its tokenizer has no chat template; use a chat model, or one that `daozhen train` made"
+            )
+        self._model, self._tokenizer = model.eval(), tokenizer
+        return self
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        text = "".join(chunk.text for chunk in self._stream(messages, stop, run_manager, **kwargs))
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        import torch
+        from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
+
+        self.load()
+        halted = threading.Event()
+
+        class Halted(StoppingCriteria):
+            def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+                return torch.full((input_ids.shape[0],), halted.is_set(), device=input_ids.device)
+
+        rows = [{"role": _ROLES.get(message.type, "user"), "content": str(message.content)} for message in messages]
+        inputs = self._tokenizer.apply_chat_template(
+            rows, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
+        faults: list[Exception] = []
+
+        def generate() -> None:
+            try:
+                with torch.inference_mode():
+                    self._model.generate(
+                        **inputs.to(self._model.device),
+                        max_new_tokens=self.max_new_tokens,
+                        do_sample=False,
+                        repetition_penalty=1.05,
+                        streamer=streamer,
+                        stopping_criteria=StoppingCriteriaList([Halted()]),
+                    )
+            except Exception as fault:  # told to the reader of the stream, which runs in another thread
+                faults.append(fault)
+                streamer.end()
+
+        with self._lock:
+            worker = threading.Thread(target=generate, daemon=True, name="generate")
+            worker.start()
+            try:
+                for text in streamer:
+                    if text:
+                        yield ChatGenerationChunk(message=AIMessageChunk(text))
+            finally:
+                halted.set()
+                worker.join()
+        if faults:
+            raise WriterUnavailable(f"the model failed while it wrote ({type(faults[0]).__name__})")
+
+
+def _is_quantized(folder: Path) -> bool:
+    return "quantization_config" in (folder / "config.json").read_text(encoding="utf-8")
+
+
+def _has_tokenizer(folder: Path | None) -> bool:
+    return folder is not None and (folder / "tokenizer_config.json").is_file()

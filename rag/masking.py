@@ -1,0 +1,2 @@
+def masked(text: str) -> str:
+    return text

@@ -1,0 +1,61 @@
+"""Who writes answers: the settings decide, and nothing leaves the machine without an administrator's leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from knowledge.errors import InvalidSettings, WriterUnavailable
+from rag.chat_models import is_loopback, load_writer
+from rag.config import SETTINGS_FILE, Settings, keep_settings, load_settings
+from rag.writers import ExtractiveWriter
+
+
+def test_without_a_model_the_passages_own_sentences_are_given(tmp_path):
+    assert isinstance(load_writer(Settings(tmp_path)), ExtractiveWriter)
+
+
+def test_a_served_model_elsewhere_needs_leave(tmp_path):
+    with pytest.raises(InvalidSettings, match="allow_remote_model"):
+        load_writer(Settings(tmp_path, model="openai:some-model"))
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://localhost:1234", True),
+        ("https://models.example.org/v1", False),
+        ("http://127.0.0.1.example.org", False),
+        ("", False),
+    ],
+)
+def test_only_a_loopback_address_is_this_machine(url, here):
+    assert is_loopback(url) is here
+
+
+def test_a_model_served_on_this_machine_needs_no_leave(tmp_path):
+    writer = load_writer(Settings(tmp_path, model="openai:some-model", model_url="http://127.0.0.1:9/v1"))
+    assert not writer.remote and writer.name == "openai:some-model"
+
+
+@pytest.mark.parametrize("model", ["no-such-folder", "nobody:some-model"])
+def test_a_model_that_cannot_be_had_is_one_line(model, tmp_path):
+    with pytest.raises(WriterUnavailable) as told:
+        load_writer(Settings(tmp_path, model=model, allow_remote_model=True))
+    assert "\n" not in str(told.value)
+
+
+def test_a_folder_without_a_model_is_one_line(tmp_path):
+    with pytest.raises(WriterUnavailable, match=r"config\.json"):
+        load_writer(Settings(tmp_path, model=str(tmp_path)))
+
+
+def test_keeping_a_setting_leaves_the_rest_of_the_file_alone(tmp_path):
+    path: Path = tmp_path / SETTINGS_FILE
+    path.write_text('# ours\nlocale = "en-GB"\n', encoding="utf-8")
+    keep_settings(tmp_path, {"model": "openai:x"})
+    assert path.read_text(encoding="utf-8").startswith("# ours") and load_settings(tmp_path).model == "openai:x"
+    keep_settings(tmp_path, {"model": ""})
+    assert load_settings(tmp_path).model == "" and "ours" in path.read_text(encoding="utf-8")
