@@ -87,7 +87,9 @@ def adapter_weights(folder: Path) -> dict[str, Any]:
     try:
         return dict(load_file(str(folder / WEIGHTS)))
     except (OSError, SafetensorError) as fault:
-        raise TrainingFailed(f"{folder / WEIGHTS}: cannot be read ({str(fault).splitlines()[0]}); train again") from None
+        raise TrainingFailed(
+            f"{folder / WEIGHTS}: cannot be read ({str(fault).splitlines()[0]}); train again"
+        ) from None
 
 
 def read_recipe(folder: Path) -> dict[str, Any]:
@@ -96,7 +98,9 @@ def read_recipe(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
     except (OSError, json.JSONDecodeError):
-        raise TrainingFailed(f"{path}: not readable JSON; restore it, or remove it to use the adapter unchecked") from None
+        raise TrainingFailed(
+            f"{path}: not readable JSON; restore it, or remove it to use the adapter unchecked"
+        ) from None
 
 
 def save_adapter(model: Any, tokenizer: Any, folder: Path, recipe: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +43,7 @@ def guard_cpu_quantization() -> None:
     except ImportError as fault:
         raise MissingExtra(f"4-bit weights need {fault.name}: pip install 'daozhen[models]'") from None
     modules.has_avx512bf16 = lambda: False
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says on every start which hub it did not reach
 
 
 def device_name() -> str:
@@ -139,7 +141,9 @@ def base_fingerprint(model: str) -> str:
         return ""
     digest = hashlib.sha256()
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    shape = {key: value for key, value in config.items() if not key.startswith(("_", "transformers_version", "use_cache"))}
+    shape = {
+        key: value for key, value in config.items() if not key.startswith(("_", "transformers_version", "use_cache"))
+    }
     digest.update(json.dumps(shape, sort_keys=True).encode())
     for path in sorted(folder.glob("*.safetensors")):
         size = path.stat().st_size

@@ -54,7 +54,9 @@ def ensure_training_template(tokenizer: Any, chat_template: str, where: str) -> 
             )
         tokenizer.chat_template = marked
         if _rendered(tokenizer, where) != shown:
-            raise TrainingFailed(f"{where}: the marked chat template renders otherwise than the base's own; mark it by hand")
+            raise TrainingFailed(
+                f"{where}: the marked chat template renders otherwise than the base's own; mark it by hand"
+            )
     _require_stop(tokenizer, where)
 
 
@@ -75,20 +77,24 @@ def _rendered(tokenizer: Any, where: str) -> str:
     try:
         return str(tokenizer.apply_chat_template(_PROBE, tokenize=False))
     except Exception as fault:  # a template is a program: whatever it raises, it cannot render a dialogue
-        raise TrainingFailed(f"{where}: its chat template cannot render a dialogue ({str(fault).splitlines()[0]})") from None
+        raise TrainingFailed(
+            f"{where}: its chat template cannot render a dialogue ({str(fault).splitlines()[0]})"
+        ) from None
 
 
 def _require_stop(tokenizer: Any, where: str) -> None:
     _rendered(tokenizer, where)
-    encoded = tokenizer.apply_chat_template(
-        _PROBE, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
-    )
+    encoded = tokenizer.apply_chat_template(_PROBE, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
     ids, mask = encoded["input_ids"], encoded["assistant_masks"]
     spans = supervised_spans(mask)
     if not spans:
-        raise TrainingFailed(f"{where}: its chat template marks none of the assistant's words; mend its generation markers")
+        raise TrainingFailed(
+            f"{where}: its chat template marks none of the assistant's words; mend its generation markers"
+        )
     stops = stop_token_ids(tokenizer)
-    if any(stops.isdisjoint(ids[end - 2 : end]) for _, end in spans):  # some templates mark the line break behind it too
+    if any(
+        stops.isdisjoint(ids[end - 2 : end]) for _, end in spans
+    ):  # some templates mark the line break behind it too
         raise TrainingFailed(
             f"{where}: the marked words do not end on the stop token {tokenizer.eos_token!r}, so the model would never learn "
             "to stop; move it inside {% generation %}"

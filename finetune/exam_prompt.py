@@ -19,7 +19,9 @@ def exam_prompt(question: str, options: Mapping[str, str]) -> list[dict[str, str
     """A question with lettered options, of which one or several are right."""
     lines = [question.strip(), *(f"{letter}. {text}" for letter, text in options.items())]
     ask = (
-        "只写正确选项的字母；可能不止一个。" if _HAN.search(question) else "Write only the letters of the right options; there may be several."
+        "只写正确选项的字母；可能不止一个。"
+        if _HAN.search(question)
+        else "Write only the letters of the right options; there may be several."
     )
     return [{"role": "user", "content": "\n".join([*lines, ask])}]
 

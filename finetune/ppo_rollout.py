@@ -94,5 +94,14 @@ def roll_out(
             values.append(roles.values(whole[part], attention[part], start))
         scores = score(texts).to(device)
     return Rollout(
-        whole, attention, start, mask, torch.cat(log_probs), torch.cat(reference), torch.cat(values), scores, stopped, texts
+        whole,
+        attention,
+        start,
+        mask,
+        torch.cat(log_probs),
+        torch.cat(reference),
+        torch.cat(values),
+        scores,
+        stopped,
+        texts,
     )

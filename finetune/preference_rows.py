@@ -36,7 +36,9 @@ def longest(row: StageRow, tokenizer: Any, answers: Sequence[str]) -> int:
     """Tokens of the prompt with the longest of its answers."""
     try:
         return max(
-            len(tokenizer.apply_chat_template(row.values["prompt"] + row.values[name], tokenize=True, return_dict=False))
+            len(
+                tokenizer.apply_chat_template(row.values["prompt"] + row.values[name], tokenize=True, return_dict=False)
+            )
             for name in answers
         )
     except Exception as fault:  # a template is a program: whatever it raises, this row cannot be rendered

@@ -1,9 +1,9 @@
 """The folder of one training run, from which it can be read, continued and repeated.
 
-    config.json      the config as run           data.json       SHA-256 of every data file
-    versions.json    of every library used       metrics.jsonl   one line a logged step
-    loss.png         the curves                  checkpoints/    the last two, each with a list of its files
-    adapter/         what was trained (model/ where all weights were), its tokenizer and recipe.json
+config.json      the config as run           data.json       SHA-256 of every data file
+versions.json    of every library used       metrics.jsonl   one line a logged step
+loss.png         the curves                  checkpoints/    the last two, each with a list of its files
+adapter/         what was trained (model/ where all weights were), its tokenizer and recipe.json
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ from typing import Any
 from finetune.stage_config import StageConfig
 from knowledge.errors import TrainingFailed
 
-LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors")
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "bitsandbytes",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "safetensors",
+)
 COMPLETE = "complete.json"
 
 
@@ -55,17 +65,31 @@ class RunFolder:
             if not config_file.is_file():
                 raise TrainingFailed(f"{self.root}: no run to resume there; leave out --resume to start one")
             if json.loads(config_file.read_text(encoding="utf-8")) != json.loads(written):
-                raise TrainingFailed(f"{self.root}: the config has changed since this run began; start another with --out")
+                raise TrainingFailed(
+                    f"{self.root}: the config has changed since this run began; start another with --out"
+                )
             if json.loads(data_file.read_text(encoding="utf-8")) != dict(data):
-                raise TrainingFailed(f"{self.root}: the data has changed since this run began; start another with --out")
+                raise TrainingFailed(
+                    f"{self.root}: the data has changed since this run began; start another with --out"
+                )
             return
         if self.adapter_dir.exists() or self.model_dir.exists() or self.last_checkpoint() is not None:
-            raise TrainingFailed(f"{self.root}: holds a run already; go on with it by --resume, or name another folder with --out")
+            raise TrainingFailed(
+                f"{self.root}: holds a run already; go on with it by --resume, or name another folder with --out"
+            )
         self.root.mkdir(parents=True, exist_ok=True)
         self.metrics_file.unlink(missing_ok=True)
         config_file.write_text(written, encoding="utf-8")
         data_file.write_text(json.dumps(dict(data), indent=2), encoding="utf-8")
         (self.root / "versions.json").write_text(json.dumps(versions(), indent=2), encoding="utf-8")
+
+    def begun_batch(self) -> tuple[int, int] | None:
+        """(batch_size, accumulate) the run was begun with."""
+        try:
+            training = json.loads((self.root / "config.json").read_text(encoding="utf-8"))["training"]
+            return int(training["batch_size"]), int(training["accumulate"])
+        except (OSError, ValueError, KeyError):
+            return None
 
     def log(self, values: Mapping[str, Any]) -> None:
         """Adds a line of metrics."""
@@ -81,7 +105,9 @@ class RunFolder:
     def forget_after(self, step: int) -> None:
         """Drops the metrics of steps that a resumed run goes through again."""
         kept = [row for row in self.metrics() if row.get("step", 0) <= step]
-        self.metrics_file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), encoding="utf-8")
+        self.metrics_file.write_text(
+            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), encoding="utf-8"
+        )
 
     def last_checkpoint(self) -> Path | None:
         """The newest checkpoint that was written to its end."""
@@ -116,7 +142,9 @@ class RunFolder:
 
 def mark_complete(folder: Path) -> None:
     """Lists the files of a checkpoint, as the last thing written to it."""
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file() and path.name != COMPLETE}
+    sizes = {
+        path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file() and path.name != COMPLETE
+    }
     partial = folder / (COMPLETE + ".partial")
     partial.write_text(json.dumps(sizes), encoding="utf-8")
     os.replace(partial, folder / COMPLETE)

@@ -196,7 +196,9 @@ class StageConfig:
         if values.get("stage") not in STAGE_SECTIONS:
             raise TrainingFailed(f"{where}: stage is {values.get('stage')!r}; known: {', '.join(STAGE_SECTIONS)}")
         section = STAGE_SECTIONS[values["stage"]]
-        foreign = {name for pair in STAGE_SECTIONS.values() if pair for name in (pair[0],)} - {section[0] if section else ""}
+        foreign = {name for pair in STAGE_SECTIONS.values() if pair for name in (pair[0],)} - {
+            section[0] if section else ""
+        }
         if found := foreign & set(values):
             raise TrainingFailed(f"{where}: [{sorted(found)[0]}] says nothing to stage {values['stage']}; remove it")
         config: StageConfig = _record(cls, values, where, "")

@@ -83,7 +83,9 @@ def dialogue_tokens(
         yield tokens
 
 
-def text_tokens(rows: Iterable[StageRow], tokenizer: Any, max_tokens: int, count: TokenCount) -> Iterator[SupervisedTokens]:
+def text_tokens(
+    rows: Iterable[StageRow], tokenizer: Any, max_tokens: int, count: TokenCount
+) -> Iterator[SupervisedTokens]:
     """Running text, all of it learnt, ended by the stop token and cut into pieces of max_tokens."""
     for row in rows:
         ids = [*tokenizer(row.values["text"], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]

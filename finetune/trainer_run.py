@@ -17,7 +17,14 @@ from knowledge.errors import TrainingFailed, TrainingStopped
 
 Step = Callable[[str, int, int], object]
 _WRITE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_WRITE_WORDS = ("no space left", "file too large", "quota exceeded", "writing file", "file write failed", "enforce fail at inline_container")
+_WRITE_WORDS = (
+    "no space left",
+    "file too large",
+    "quota exceeded",
+    "writing file",
+    "file write failed",
+    "enforce fail at inline_container",
+)
 
 
 @dataclass(frozen=True)
@@ -94,17 +101,22 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
     if job.resume:
         job.run.clear_partial()
         job.run.forget_after(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
-        job.tell(f"goes on from {checkpoint.name}" if checkpoint else "no whole checkpoint there; starts at the beginning")
+        job.tell(
+            f"goes on from {checkpoint.name}" if checkpoint else "no whole checkpoint there; starts at the beginning"
+        )
     with told_in_one_line(job):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        seen = tokens.seen or next((row["num_tokens"] for row in reversed(job.run.metrics()) if "num_tokens" in row), 0)
         figures = {
             "steps": result.global_step,
             "loss": round(result.training_loss, 4),
-            "tokens": tokens.seen,
-            "tokens_per_second": round(tokens.seen / max(time.perf_counter() - watching.started, 1e-6)),
+            "tokens": int(seen),
+            "tokens_per_second": round(int(seen) / max(time.perf_counter() - watching.started, 1e-6)),
         }
         if trainer.is_world_process_zero():
-            save_trained(trainer.accelerator.unwrap_model(trainer.model), trainer.processing_class, job, {**recipe, **figures})
+            save_trained(
+                trainer.accelerator.unwrap_model(trainer.model), trainer.processing_class, job, {**recipe, **figures}
+            )
             job.run.draw_losses()
     return figures
 
@@ -130,11 +142,17 @@ def told_in_one_line(job: Job) -> Iterator[None]:
     except TrainingFailed:
         raise
     except MemoryError:
-        raise TrainingFailed(f"out of memory; lower [training] batch_size or max_tokens, or set batch_size = 0; {_remains(job)}") from None
+        raise TrainingFailed(
+            f"out of memory; lower [training] batch_size or max_tokens, or set batch_size = 0; {_remains(job)}"
+        ) from None
     except Exception as fault:
         line = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
-        if getattr(fault, "errno", None) in _WRITE_FAULTS or any(word in str(fault).casefold() for word in _WRITE_WORDS):
-            raise TrainingFailed(f"{job.run.root}: cannot be written, the disk may be full ({line[:160]}); {_remains(job)}") from None
+        if getattr(fault, "errno", None) in _WRITE_FAULTS or any(
+            word in str(fault).casefold() for word in _WRITE_WORDS
+        ):
+            raise TrainingFailed(
+                f"{job.run.root}: cannot be written, the disk may be full ({line[:160]}); {_remains(job)}"
+            ) from None
         if "out of memory" in line.casefold() or type(fault).__name__ == "OutOfMemoryError":
             raise TrainingFailed(
                 f"out of memory; lower [training] batch_size or max_tokens, or set batch_size = 0; {_remains(job)}"
@@ -190,7 +208,9 @@ def _watching(job: Job, tokens: _CountedTokens) -> Any:
             if "loss" in logs:
                 self.loss = f"loss {float(logs['loss']):.3f}"
                 if float(logs["loss"]) != float(logs["loss"]):
-                    raise TrainingFailed(f"step {state.global_step}: the loss is no number; lower [training] learning_rate")
+                    raise TrainingFailed(
+                        f"step {state.global_step}: the loss is no number; lower [training] learning_rate"
+                    )
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:

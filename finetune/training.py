@@ -57,14 +57,33 @@ def train_stage(
     require_files(files, data_dir)
     inputs = stage_inputs(config, data_dir)
     run = RunFolder(out_dir)
+    if not config.training.batch_size:
+        config = probed(config, inputs, run, resume)
+        tell(f"batches of {config.training.batch_size} rows, {config.training.accumulate} a step")
     job = Job(config, run, resume, step, tell)
     with told_in_one_line(job):
-        run.start(config, prints := data_fingerprints(files, data_dir), resume=resume)
+        prints = data_fingerprints(files, data_dir)
+        if is_main_process():
+            run.start(config, prints, resume=resume)
         inputs.recipe["data"] = prints
         stage = importlib.import_module(STAGES[config.stage])
         figures: dict[str, Any] = stage.train(job, inputs)
     result = run.adapter_dir if run.adapter_dir.exists() else run.model_dir
     return {"stage": config.stage, **figures, "rows": len(inputs.train), "result": str(result)}
+
+
+def probed(config: StageConfig, inputs: StageInputs, run: RunFolder, resume: bool) -> StageConfig:
+    """The config with the largest batch that fits; a resumed run keeps the one it was begun with."""
+    if resume and (begun := run.begun_batch()):
+        return replace(config, training=replace(config.training, batch_size=begun[0], accumulate=begun[1]))
+    from finetune.batch_probe import with_probed_batch
+
+    return with_probed_batch(config, inputs)
+
+
+def is_main_process() -> bool:
+    """Whether this is the process that writes, where `accelerate launch` started several."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def prepare_libraries(config: StageConfig) -> None:
@@ -137,7 +156,10 @@ def trained_model(config: StageConfig, task: Task = "causal") -> Any:
 
     set_seed(config.seed)
     base = load_base(
-        config.base, four_bit=config.adapter.four_bit, task=task, attention=attention_for(config.base, config.training.packing)
+        config.base,
+        four_bit=config.adapter.four_bit,
+        task=task,
+        attention=attention_for(config.base, config.training.packing),
     )
     if config.adapter.method == "full":
         return base

@@ -59,7 +59,10 @@ def varlen_attention(
     if ends is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     groups = query.shape[1] // key.shape[1]
-    rows = [tensor[0].transpose(0, 1) for tensor in (query, key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1))]
+    rows = [
+        tensor[0].transpose(0, 1)
+        for tensor in (query, key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1))
+    ]
     ends = ends.to(query.device)
     longest = int(kwargs["max_length_q"])
     out = varlen_attn(*rows, ends, ends, longest, longest, scale=scaling, window_size=(-1, 0))

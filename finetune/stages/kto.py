@@ -18,7 +18,9 @@ def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
     liked = sum(rows["label"])
     disliked = len(rows) - liked
     if not liked or not disliked:
-        raise TrainingFailed("every thumb points the same way; kto needs answers that were liked and some that were not")
+        raise TrainingFailed(
+            "every thumb points the same way; kto needs answers that were liked and some that were not"
+        )
     # the paper's advice: the two kinds together weigh alike
     trainer = KTOTrainer(
         model=trained_model(job.config),

@@ -60,8 +60,7 @@ def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
         "reward_first": round(rewards[0], 4) if rewards else None,
         "reward_last": round(sum(rewards[-5:]) / len(rewards[-5:]), 4) if rewards else None,
     }
-    for name in [name for name in policy.roles.model.peft_config if name != "default"]:
-        policy.roles.model.delete_adapter(name)
+    policy.roles.take("default")
     save_trained(policy.roles.model, inputs.tokenizer, job, {**inputs.recipe, **figures})
     job.run.draw_losses()
     return figures
@@ -156,7 +155,10 @@ class Policy:
             device = next(self.roles.model.parameters()).device
             ids, mask = padded_left(dialogues, self.tokenizer.pad_token_id, device)
             return torch.cat(
-                [self.roles.scores(*part) for part in zip(*(one.split(self.settings.minibatch) for one in (ids, mask)), strict=True)]
+                [
+                    self.roles.scores(*part)
+                    for part in zip(*(one.split(self.settings.minibatch) for one in (ids, mask)), strict=True)
+                ]
             )
 
         return scored if self.verifiable is None else verified
@@ -194,8 +196,8 @@ class Policy:
                     torch.nn.utils.clip_grad_norm_(learner, self.config.training.max_grad_norm)
                 self.optimizer.step()
                 self.optimizer.zero_grad()
-                sums["loss"] += float(loss)
-                sums["value_loss"] += float(error)
+                sums["loss"] += float(loss.detach())
+                sums["value_loss"] += float(error.detach())
                 updates += 1
             if moved > self.settings.kl_stop:
                 break
@@ -262,7 +264,9 @@ def fitting_prompts(job: Job, inputs: StageInputs) -> list[tuple[StageRow, list[
         if len(ids) <= room:
             prompts.append((row, ids))
     if not prompts:
-        raise TrainingFailed(f"no prompt leaves [ppo] max_new_tokens free within [training] max_tokens; room for {room}")
+        raise TrainingFailed(
+            f"no prompt leaves [ppo] max_new_tokens free within [training] max_tokens; room for {room}"
+        )
     job.tell(f"{len(prompts)} prompts; {len(inputs.train) - len(prompts)} left out as longer than {room} tokens")
     return prompts
 
