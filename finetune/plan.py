@@ -15,9 +15,9 @@ from typing import Any
 from finetune.base_model import compute_dtype, device_name
 from finetune.preference_rows import longest
 from finetune.stage_config import StageConfig
+from finetune.stage_rows import require_files
 from finetune.supervision import TokenCount, dialogue_tokens, text_tokens
 from finetune.training import StageInputs, prepare_libraries, stage_inputs
-from finetune.stage_rows import require_files
 
 BITS_NF4 = 4.127  # a weight with its doubly quantized scale (QLoRA, section 3)
 BYTES_LEARNT = 16  # a learnt parameter in float32, its gradient and two moments

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from finetune.stage_rows import StageRow
-from finetune.training import StageInputs
 from finetune.trainer_run import Job
+from finetune.training import StageInputs
 from knowledge.errors import TrainingFailed
 
 

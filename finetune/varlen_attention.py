@@ -32,7 +32,7 @@ def varlen_works(settings: BaseSettings) -> bool:
     if device_name() != "cuda" or compute_dtype(settings) is not torch.bfloat16:
         return False
     try:
-        import torch.nn.attention.varlen  # noqa: F401
+        import torch.nn.attention.varlen
     except ImportError:
         return False
     return torch.cuda.get_device_capability()[0] >= 8

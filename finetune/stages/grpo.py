@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from finetune.training import StageInputs, trained_model
 from finetune.trainer_run import Job, run_trainer, trainer_arguments
+from finetune.training import StageInputs, trained_model
 from finetune.verifiable_rewards import Reward, reward_named
 from knowledge.errors import TrainingFailed
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from finetune.preference_rows import fitting_pairs
-from finetune.training import StageInputs, trained_model
 from finetune.trainer_run import Job, run_trainer, trainer_arguments
+from finetune.training import StageInputs, trained_model
 from knowledge.errors import TrainingFailed
 
 

@@ -31,8 +31,8 @@ from finetune.ppo_rollout import Rollout, padded_left, roll_out
 from finetune.run_folder import mark_complete
 from finetune.stage_config import StageConfig
 from finetune.stage_rows import StageRow
-from finetune.training import StageInputs, trained_model
 from finetune.trainer_run import Job, save_trained
+from finetune.training import StageInputs, trained_model
 from finetune.verifiable_rewards import reward_named
 from knowledge.errors import TrainingFailed
 
