@@ -90,6 +90,12 @@ def prepare_libraries(config: StageConfig) -> None:
     """Nothing is fetched and nothing told to anybody unless the config says so; must run before the libraries load."""
     if config.base.allow_download:
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "0"
+    quiet_training_libraries()
+    require_base(config.base)
+
+
+def quiet_training_libraries() -> None:
+    """No bars, notices or warnings but our own. Raises MissingExtra where the finetune extra is not installed."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")  # one bar of our own, not one a library
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|trl|peft|torch")
@@ -101,7 +107,6 @@ def prepare_libraries(config: StageConfig) -> None:
     transformers.utils.logging.disable_progress_bar()
     datasets.utils.logging.set_verbosity_error()
     datasets.disable_progress_bars()
-    require_base(config.base)
 
 
 def stage_inputs(config: StageConfig, data_dir: Path) -> StageInputs:

@@ -16,6 +16,7 @@ COMMANDS = {
     "index": ("ui.index_command", "index", "Build and look at the passage index."),
     "knowledge": ("ui.knowledge_command", "knowledge", "Check and export departments, red flags and guides."),
     "eval": ("ui.eval_command", "evaluate", "Measure retrieval on data of your own."),
+    "export": ("ui.export_command", "export", "Write a trained model, or dialogues, in another form."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }
 
