@@ -17,6 +17,7 @@ COMMANDS = {
     "knowledge": ("ui.knowledge_command", "knowledge", "Check and export departments, red flags and guides."),
     "eval": ("ui.eval_command", "evaluate", "Measure retrieval on data of your own."),
     "export": ("ui.export_command", "export", "Write a trained model, or dialogues, in another form."),
+    "predict": ("ui.predict_command", "predict", "Write a model's answers to a file of prompts."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }
 

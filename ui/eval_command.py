@@ -17,6 +17,7 @@ EVALUATIONS = {
         "answers",
         "Score answers and abstentions on questions with known guides.",
     ),
+    "model": ("ui.eval_model_command", "model", "Compare a tuned language model with its base."),
 }
 
 
@@ -27,4 +28,5 @@ def evaluate() -> None:
     \b
     daozhen eval retrieval ~/beir/our-questions
     daozhen eval answers our-questions.jsonl
+    daozhen eval model --model ~/models/base --adapter runs/sft/adapter --exams exams.jsonl
     """
