@@ -102,6 +102,7 @@ def load_tokenizer(settings: BaseSettings, folder: Path | None = None) -> Any:
 def load_base(settings: BaseSettings, *, four_bit: bool, task: Task = "causal", attention: str = "") -> Any:
     """The base's weights, for training or merging. Raises TrainingFailed in one line where they cannot be loaded."""
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     require_base(settings)
@@ -120,7 +121,7 @@ def load_base(settings: BaseSettings, *, four_bit: bool, task: Task = "causal", 
         options["device_map"] = {"": _local_rank()}
     try:
         model = kind.from_pretrained(settings.model, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as fault:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as fault:
         raise TrainingFailed(f"{settings.model}: cannot be loaded as a model ({_line(fault)})") from None
     model.config.use_cache = False
     if isinstance(model, torch.nn.Module) and task == "reward":

@@ -54,11 +54,15 @@ def plan(config: StageConfig, data_dir: Path) -> dict[str, Any]:
         "stage": config.stage,
         **asdict(count),
         "steps": steps,
-        "weights_gib": round(weight_bytes(config, shape) / 2**30, 3),
-        "memory_gib": round(memory_bytes(config, shape, count) / 2**30, 3),
+        "weights_gib": _gib(weight_bytes(config, shape)),
+        "memory_gib": _gib(memory_bytes(config, shape, count)),
         "seconds": round(flops / (matrix_flops(config) * UTILISATION), 1),
         "device": device_name(),
     }
+
+
+def _gib(size: float) -> float:
+    return float(f"{size / 2**30:.3g}")
 
 
 def counted(config: StageConfig, inputs: StageInputs) -> TokenCount:
