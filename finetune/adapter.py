@@ -60,6 +60,8 @@ def continued_adapter(model: Any, folder: Path, task: Task, base: str) -> Any:
     weights = adapter_weights(folder)
     if task == "causal":
         weights = {name: value for name, value in weights.items() if ".score." not in name}
+    elif not any(".score." in name for name in weights):
+        weights["base_model.model.score.weight"] = model.get_base_model().score.original_module.weight.detach()
     try:
         result = set_peft_model_state_dict(model, weights)
     except RuntimeError:

@@ -89,6 +89,8 @@ def load_tokenizer(settings: BaseSettings, folder: Path | None = None) -> Any:
     """The base's tokenizer, or the one an adapter was saved with; it has a padding token other than the stop token if it can."""
     from transformers import AutoTokenizer
 
+    if folder is None:
+        require_base(settings)
     where = str(folder) if folder else settings.model
     try:
         tokenizer = AutoTokenizer.from_pretrained(where, **_source(settings, folder))

@@ -6,13 +6,13 @@ import re
 from collections.abc import Collection, Mapping
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
+_LETTERS = r"[A-Z](?:\s*(?:[,，、和与及/&]|and\b)?\s*[A-Z](?![a-z]))*"
+_NOT_A_WORD = r"(?![A-Za-z]|\s+[a-z])"  # "A" may be an article
 _MARKED = re.compile(
-    r"(?:答案|选项|answers?|options?|选)\s*(?:是|为|应为|应选|is|are|:|：)*\s*[\[（(【*]*\s*"
-    r"([A-Z](?:\s*[,，、和与及/&]?\s*(?:and\s+)?(?![A-Za-z]{2})[A-Z])*)(?![a-zA-Z])",
-    re.IGNORECASE,
+    rf"(?i:答案|选项|answers?|options?|选)\s*(?i:是|为|应为|应选|is|are|:|：)*\s*[\[（(【*]*\s*({_LETTERS})(?![a-z])"
 )
-_LEADING = re.compile(r"^\s*[\[（(【*]*([A-Z](?:\s*[,，、和与及/&]?\s*[A-Z])*)(?![a-zA-Z])")
-_ALONE = re.compile(r"(?<![A-Za-z])([A-Z])(?![A-Za-z])")
+_LEADING = re.compile(rf"^\s*[\[（(【*]*({_LETTERS}){_NOT_A_WORD}")
+_ALONE = re.compile(rf"(?<![A-Za-z])([A-Z]){_NOT_A_WORD}")
 
 
 def exam_prompt(question: str, options: Mapping[str, str]) -> list[dict[str, str]]:

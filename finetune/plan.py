@@ -56,7 +56,7 @@ def plan(config: StageConfig, data_dir: Path) -> dict[str, Any]:
         "steps": steps,
         "weights_gib": _gib(weight_bytes(config, shape)),
         "memory_gib": _gib(memory_bytes(config, shape, count)),
-        "seconds": round(flops / (matrix_flops(config) * UTILISATION), 1),
+        "seconds": float(f"{flops / (matrix_flops(config) * UTILISATION):.3g}"),
         "device": device_name(),
     }
 

@@ -73,7 +73,7 @@ def test_an_answer_ends_with_its_first_stop_token() -> None:
 
 
 TRAINING = TrainingSettings(
-    learning_rate=1e-2, max_tokens=64, batch_size=8, accumulate=1, save_every=2, log_every=1, gradient_checkpointing=True
+    learning_rate=1e-2, max_tokens=64, batch_size=8, accumulate=1, save_every=2, log_every=1, gradient_checkpointing=False
 )
 
 
@@ -88,7 +88,7 @@ def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     def run(out: Path, settings: ReinforcementSettings, *, resume: bool = False, step: Any = None, **fields: Any) -> dict:
         config = StageConfig(
-            "ppo", "ppo", ("asked.jsonl",), base=BaseSettings(model=str(tiny_base)), training=TRAINING,
+            "ppo", "ppo", ("asked.jsonl",), base=BaseSettings(model=str(tiny_base)), training=fields.pop("training", TRAINING),
             adapter=AdapterSettings(rank=8), ppo=settings, **fields,
         )  # fmt: skip
         return train_stage(config, data, out, resume=resume, step=step or (lambda *_: None))
@@ -110,14 +110,14 @@ def test_the_reward_rises_the_divergence_is_bounded_and_what_is_frozen_stays(
     trained: Any, toy_reward: None, tmp_path: Path
 ) -> None:
     settings = ReinforcementSettings(
-        reward="verifiable:letters", iterations=30, prompts_per_iteration=16, minibatch=16, max_new_tokens=8,
+        reward="verifiable:letters", iterations=18, prompts_per_iteration=16, minibatch=8, epochs=4, max_new_tokens=8,
         kl=0.02, kl_target=6.0, kl_stop=0.5, missing_stop_penalty=0.0, value_learning_rate=1e-2,
     )  # fmt: skip
     trained(tmp_path / "run", settings)  # raises where a frozen weight has changed
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    first, last = (sum(row["reward"] for row in part) / 5 for part in (rows[:5], rows[-5:]))
-    assert last > first + 0.15, (first, last)
-    assert max(row["kl"] for row in rows) < 25 and rows[0]["kl"] == pytest.approx(0, abs=1e-4)
+    first, last = (sum(row["reward"] for row in part) / 4 for part in (rows[:4], rows[-4:]))
+    assert last > first + 0.2, (first, last)
+    assert max(row["kl"] for row in rows) < 40 and rows[0]["kl"] == pytest.approx(0, abs=1e-4)
     assert [path.name for path in (tmp_path / "run" / "adapter").iterdir() if path.is_dir()] == []
 
 
@@ -131,10 +131,11 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained: Any, toy_reward: None, 
     settings = ReinforcementSettings(
         reward="verifiable:letters", iterations=4, prompts_per_iteration=4, minibatch=4, max_new_tokens=4
     )
-    trained(tmp_path / "whole", settings)
+    recomputed = replace(TRAINING, gradient_checkpointing=True)
+    trained(tmp_path / "whole", settings, training=recomputed)
     with pytest.raises(TrainingStopped, match="checkpoint-2"):
-        trained(tmp_path / "cut", settings, step=interrupted)
-    trained(tmp_path / "cut", settings, resume=True)
+        trained(tmp_path / "cut", settings, step=interrupted, training=recomputed)
+    trained(tmp_path / "cut", settings, resume=True, training=recomputed)
     one, other = (load_file(str(tmp_path / name / "adapter" / "adapter_model.safetensors")) for name in ("whole", "cut"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -142,8 +143,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained: Any, toy_reward: None, 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (ReinforcementSettings(reward="verifiable:nothing"), "known: exam"),
-        (ReinforcementSettings(reward="/nowhere/rm"), "no adapter"),
+        (ReinforcementSettings(reward="verifiable:nothing", max_new_tokens=4), "known: exam"),
+        (ReinforcementSettings(reward="/nowhere/rm", max_new_tokens=4), "no adapter"),
         (ReinforcementSettings(reward="verifiable:format", max_new_tokens=64), "no prompt leaves"),
     ],
 )
