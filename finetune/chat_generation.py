@@ -63,7 +63,9 @@ class ChatGenerator:
         """Greedy answers as they come, the longest prompts first: what does not fit fails at once, and little is padded."""
         import torch
 
-        tokens = sorted(((row, self.prompt_tokens(messages)) for row, messages in prompts), key=lambda one: -len(one[1]))
+        tokens = sorted(
+            ((row, self.prompt_tokens(messages)) for row, messages in prompts), key=lambda one: -len(one[1])
+        )
         for at in range(0, len(tokens), batch_size):
             batch = tokens[at : at + batch_size]
             ids, mask = padded_left([row for _, row in batch], self.tokenizer.pad_token_id, self.model.device)

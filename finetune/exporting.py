@@ -55,7 +55,9 @@ def _gguf(
     """By llama.cpp's own converter, the maintained one; it is no Python package, so its place is named or it is on the PATH."""
     script = converter or (Path(found) if (found := shutil.which(CONVERTER)) else None)
     if script is None or not script.is_file():
-        raise MissingExtra(f"gguf is written by llama.cpp's {CONVERTER}: put it on the PATH, or name it with --converter")
+        raise MissingExtra(
+            f"gguf is written by llama.cpp's {CONVERTER}: put it on the PATH, or name it with --converter"
+        )
     if adapter is None:
         folder = source
     else:

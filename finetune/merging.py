@@ -39,7 +39,12 @@ class Merged:
 
 
 def merge_adapter(
-    adapter_dir: Path, model_dir: Path, *, base: str = "", four_bit: bool = False, tell: Callable[[str], object] = lambda _: None
+    adapter_dir: Path,
+    model_dir: Path,
+    *,
+    base: str = "",
+    four_bit: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> Merged:
     """Writes base and adapter as one model folder; with four_bit in nf4.
 
@@ -77,12 +82,16 @@ def merge_adapter(
     merged = merged.to(own_dtype)
     changed = sum(before[name] != one for name, one in _prints(merged, own_dtype).items())
     if not changed:
-        raise TrainingFailed(f"{adapter_dir}: merging it changes no weight of {base}; it was not trained, or is another base's")
+        raise TrainingFailed(
+            f"{adapter_dir}: merging it changes no weight of {base}; it was not trained, or is another base's"
+        )
     with torch.inference_mode():
         divergence = _divergence(wanted, _log_probs(merged, tokenizer))
     dtype = str(own_dtype).removeprefix("torch.")
     if not divergence <= MAX_DIVERGENCE.get(dtype, 5e-3):
-        raise TrainingFailed(f"{adapter_dir}: the merged model differs from base and adapter ({divergence:.2g} nats a token); not written")
+        raise TrainingFailed(
+            f"{adapter_dir}: the merged model differs from base and adapter ({divergence:.2g} nats a token); not written"
+        )
     _write(merged, tokenizer, model_dir, adapter_dir, four_bit)
     return Merged(model_dir, divergence, changed, "nf4" if four_bit else dtype)
 
@@ -165,7 +174,9 @@ def _own_dtype(base: str) -> Any:
     from transformers import AutoConfig
 
     dtype = getattr(AutoConfig.from_pretrained(base, local_files_only=True), "dtype", None)
-    return dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype) if isinstance(dtype, str) else torch.bfloat16
+    return (
+        dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype) if isinstance(dtype, str) else torch.bfloat16
+    )
 
 
 def _weights_size(base: str) -> int:

@@ -85,9 +85,13 @@ def read_evaluation_set(
         [] if grounded is None else _grounded_cases(grounded),
     )
     if limit:
-        found = EvaluationSet(*(rows[:limit] for rows in (found.dialogues, found.exams, found.departments, found.grounded)))
+        found = EvaluationSet(
+            *(rows[:limit] for rows in (found.dialogues, found.exams, found.departments, found.grounded))
+        )
     if not any(found.parts().values()):
-        raise InvalidEvaluationSet("nothing to measure on; name a file with --dialogues, --exams, --departments or --grounded")
+        raise InvalidEvaluationSet(
+            "nothing to measure on; name a file with --dialogues, --exams, --departments or --grounded"
+        )
     return found
 
 
@@ -164,7 +168,9 @@ def _nats(generator: ChatGenerator, dialogues: Sequence[DialogueRecord]) -> list
     rows = []
     for number, record in enumerate(dialogues, 1):
         answer = {"role": "assistant", "content": record.messages[-1].content}
-        tokens = supervised_dialogue(StageRow(f"dialogue {number}", {"messages": [*prompt_of(record), answer]}), generator.tokenizer)
+        tokens = supervised_dialogue(
+            StageRow(f"dialogue {number}", {"messages": [*prompt_of(record), answer]}), generator.tokenizer
+        )
         rows.append((tokens.input_ids, tokens.labels))
     return [-total / max(count, 1) for total, count in generator.log_likelihoods(rows)]
 
@@ -193,7 +199,9 @@ def _grounded_cases(path: Path) -> list[GroundedCase]:
             or not isinstance(value.get("passages"), list)
             or not all(isinstance(text, str) for text in value["passages"])
         ):
-            raise InvalidEvaluationSet(f'{path.name}:{row.line}: not a case; it needs {{"question": text, "passages": [texts]}}')
+            raise InvalidEvaluationSet(
+                f'{path.name}:{row.line}: not a case; it needs {{"question": text, "passages": [texts]}}'
+            )
         cases.append(GroundedCase(value["question"], tuple(value["passages"])))
     if not cases:
         raise InvalidEvaluationSet(f"{path}: holds no case")

@@ -74,7 +74,11 @@ def judged(
         raise WriterUnavailable("the judge gave no readable verdict; take a stronger model")
     return {
         "criteria": {
-            name: {"tuned_won_less_lost": round(float(np.mean(row)), 4), "interval": list(interval(np.array(row))), "rows": len(row)}
+            name: {
+                "tuned_won_less_lost": round(float(np.mean(row)), 4),
+                "interval": list(interval(np.array(row))),
+                "rows": len(row),
+            }
             for name, row in points.items()
             if row
         },

@@ -26,9 +26,7 @@ def predict(
 
     generator: called only where something is left to write. Raises InvalidUsage where out holds answers to other prompts.
     """
-    prompts = {
-        number: row.values["prompt"] for number, row in enumerate(read_rows("ppo", [data.name], data.parent), 1)
-    }
+    prompts = {number: row.values["prompt"] for number, row in enumerate(read_rows("ppo", [data.name], data.parent), 1)}
     ids = {number: prompt_id(messages) for number, messages in prompts.items()}
     done = _written(out, ids)
     left = [(number, messages) for number, messages in prompts.items() if number not in done]

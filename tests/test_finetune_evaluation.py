@@ -43,7 +43,10 @@ def test_the_letters_an_answer_settles_on_are_read(text: str, letters: str) -> N
 def test_an_exam_counts_only_the_exact_set_of_options() -> None:
     right = {"answers": ["A", "B"]}
     assert [REWARDS["exam"](text, right) for text in ("AB", "BA", "A", "ABC", "")] == [1.0, 1.0, 0.0, 0.0, 0.0]
-    assert "字母" in exam_prompt("见于", {"A": "喉炎"})[0]["content"] and "letters" in exam_prompt("Where?", {"A": "x"})[0]["content"]
+    assert (
+        "字母" in exam_prompt("见于", {"A": "喉炎"})[0]["content"]
+        and "letters" in exam_prompt("Where?", {"A": "x"})[0]["content"]
+    )
 
 
 def test_text_measures_are_those_computed_by_hand() -> None:
@@ -83,7 +86,9 @@ class ScriptedJudge:
 
         first = prompt.split("Answer 1:")[1].split("Answer 2:")[0]
         won = "1" if self.by_place or self.prefers in first else "2"
-        return AIMessage("\n".join(f"{name}: {won}" for name in ("fluency", "relevance", "completeness", "proficiency")))
+        return AIMessage(
+            "\n".join(f"{name}: {won}" for name in ("fluency", "relevance", "completeness", "proficiency"))
+        )
 
 
 CONTESTS = [Contest(f"问{number}", "多休息", "随便吧", "多休息多喝水") for number in range(4)]
@@ -111,12 +116,20 @@ def test_a_judge_that_says_nothing_readable_is_told() -> None:
 def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets")
     rows: dict[str, list[Any]] = {
-        "dialogues": [{"messages": [{"role": "user", "content": f"发烧{n}"}, {"role": "assistant", "content": "多休息。"}]} for n in range(3)],
+        "dialogues": [
+            {"messages": [{"role": "user", "content": f"发烧{n}"}, {"role": "assistant", "content": "多休息。"}]}
+            for n in range(3)
+        ],
         "exams": [
             {"Question": "见于", "Options": "A 喉炎\nB 百日咳", "Answer": "A", "Explanation": ""},  # CMExam
             {"question": "多选", "option": {"A": "一", "B": "二"}, "answer": "AB"},  # CMB
             {"question": "Which?", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 1, "exp": "e"},  # MedMCQA
-            {"question": "Does it?", "context": {"contexts": ["x"]}, "long_answer": "y", "final_decision": "yes"},  # PubMedQA
+            {
+                "question": "Does it?",
+                "context": {"contexts": ["x"]},
+                "long_answer": "y",
+                "final_decision": "yes",
+            },  # PubMedQA
         ],
         "departments": [{"dialogue": "患者：牙疼", "candidates": ["口腔科", "眼科"], "departments": ["口腔科"]}],
         "grounded": [{"question": "发烧怎么办", "passages": PASSAGES}],
@@ -128,7 +141,9 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_base_and_tuned_stand_side_by_side_with_paired_intervals(sets: Path, tiny_base: Path, tmp_path: Path, capsys: Any) -> None:
+def test_base_and_tuned_stand_side_by_side_with_paired_intervals(
+    sets: Path, tiny_base: Path, tmp_path: Path, capsys: Any
+) -> None:
     from tests.tiny_chat_model import build_tiny_chat_model
 
     tuned = build_tiny_chat_model(tmp_path / "tuned", seed=5)
@@ -137,7 +152,9 @@ def test_base_and_tuned_stand_side_by_side_with_paired_intervals(sets: Path, tin
         arguments += [f"--{part}", str(sets / f"{part}.jsonl")]
     assert main(arguments) == 0
     measures = json.loads(capsys.readouterr().out)["measures"]
-    assert {"perplexity", "bleu4", "rougeL", "exams", "departments", "grounded", "repetition", "missing_stop"} <= set(measures)
+    assert {"perplexity", "bleu4", "rougeL", "exams", "departments", "grounded", "repetition", "missing_stop"} <= set(
+        measures
+    )
     for name, row in measures.items():
         assert row["rows"] >= 1 and row["interval"][0] <= row["interval"][1], name
         if name != "perplexity":
@@ -165,9 +182,22 @@ def test_what_cannot_be_measured_is_told_in_one_line(
     assert said in error.splitlines()[-1] and "Traceback" not in error
 
 
-def test_predictions_go_on_where_they_stopped_and_stand_in_order(sets: Path, tiny_base: Path, tmp_path: Path, capsys: Any) -> None:
+def test_predictions_go_on_where_they_stopped_and_stand_in_order(
+    sets: Path, tiny_base: Path, tmp_path: Path, capsys: Any
+) -> None:
     out = tmp_path / "out.jsonl"
-    arguments = ["predict", str(sets / "asked.jsonl"), "--model", str(tiny_base), "--out", str(out), "--max-new-tokens", "4", "--batch-size", "2"]
+    arguments = [
+        "predict",
+        str(sets / "asked.jsonl"),
+        "--model",
+        str(tiny_base),
+        "--out",
+        str(out),
+        "--max-new-tokens",
+        "4",
+        "--batch-size",
+        "2",
+    ]
     assert main(arguments) == 0 and json.loads(capsys.readouterr().out)["new"] == 3
     lines = out.read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["row"] for line in lines] == [1, 2, 3]

@@ -22,7 +22,14 @@ def run_dir(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("merge")
     rows = [{"prompt": f"发烧{number}天", "completion": "多休息，多喝水。"} for number in range(4)]
     (folder / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    config = StageConfig("sft", "sft", ("rows.jsonl",), base=BaseSettings(model=str(tiny_base)), training=QUICK, adapter=AdapterSettings(rank=8))
+    config = StageConfig(
+        "sft",
+        "sft",
+        ("rows.jsonl",),
+        base=BaseSettings(model=str(tiny_base)),
+        training=QUICK,
+        adapter=AdapterSettings(rank=8),
+    )
     train_stage(config, folder, folder / "run")
     return folder / "run"
 
@@ -34,7 +41,9 @@ def logits(model: Any) -> Any:
         return model(input_ids=torch.tensor([[5, 9, 40, 77, 12]])).logits[0]
 
 
-def test_the_merged_model_gives_the_adapters_logits_and_not_the_bases(run_dir: Path, tiny_base: Path, tmp_path: Path) -> None:
+def test_the_merged_model_gives_the_adapters_logits_and_not_the_bases(
+    run_dir: Path, tiny_base: Path, tmp_path: Path
+) -> None:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -121,8 +130,14 @@ def test_gguf_is_written_by_the_converter_that_is_named(run_dir: Path, tmp_path:
 
 
 def test_dialogues_are_exported_as_providers_take_them(tmp_path: Path) -> None:
-    row = {"kind": "dialogue", "system": "s", "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    row = {
+        "kind": "dialogue",
+        "system": "s",
+        "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+    }
     (tmp_path / "rows.jsonl").write_text(json.dumps(row), encoding="utf-8")
-    assert main(["export", str(tmp_path / "rows.jsonl"), str(tmp_path / "out.jsonl"), "--format", "openai-messages"]) == 0
+    assert (
+        main(["export", str(tmp_path / "rows.jsonl"), str(tmp_path / "out.jsonl"), "--format", "openai-messages"]) == 0
+    )
     (line,) = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
     assert [turn["role"] for turn in json.loads(line)["messages"]] == ["system", "user", "assistant"]

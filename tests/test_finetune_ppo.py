@@ -73,7 +73,13 @@ def test_an_answer_ends_with_its_first_stop_token() -> None:
 
 
 TRAINING = TrainingSettings(
-    learning_rate=1e-2, max_tokens=64, batch_size=8, accumulate=1, save_every=2, log_every=1, gradient_checkpointing=False
+    learning_rate=1e-2,
+    max_tokens=64,
+    batch_size=8,
+    accumulate=1,
+    save_every=2,
+    log_every=1,
+    gradient_checkpointing=False,
 )
 
 
@@ -86,7 +92,9 @@ def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     rows = [{"prompt": f"发烧{number}天"} for number in range(4)]
     (data / "asked.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
 
-    def run(out: Path, settings: ReinforcementSettings, *, resume: bool = False, step: Any = None, **fields: Any) -> dict:
+    def run(
+        out: Path, settings: ReinforcementSettings, *, resume: bool = False, step: Any = None, **fields: Any
+    ) -> dict:
         config = StageConfig(
             "ppo", "ppo", ("asked.jsonl",), base=BaseSettings(model=str(tiny_base)), training=fields.pop("training", TRAINING),
             adapter=AdapterSettings(rank=8), ppo=settings, **fields,
@@ -136,7 +144,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained: Any, toy_reward: None, 
     with pytest.raises(TrainingStopped, match="checkpoint-2"):
         trained(tmp_path / "cut", settings, step=interrupted, training=recomputed)
     trained(tmp_path / "cut", settings, resume=True, training=recomputed)
-    one, other = (load_file(str(tmp_path / name / "adapter" / "adapter_model.safetensors")) for name in ("whole", "cut"))
+    one, other = (
+        load_file(str(tmp_path / name / "adapter" / "adapter_model.safetensors")) for name in ("whole", "cut")
+    )
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -148,7 +158,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained: Any, toy_reward: None, 
         (ReinforcementSettings(reward="verifiable:format", max_new_tokens=64), "no prompt leaves"),
     ],
 )
-def test_a_reward_that_is_not_there_is_told(settings: ReinforcementSettings, said: str, trained: Any, tmp_path: Path) -> None:
+def test_a_reward_that_is_not_there_is_told(
+    settings: ReinforcementSettings, said: str, trained: Any, tmp_path: Path
+) -> None:
     with pytest.raises(TrainingFailed, match=said):
         trained(tmp_path / "run", settings)
 

@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from finetune.stage_config import AdapterSettings, BaseSettings, PreferenceSettings, StageConfig, TrainingSettings, VerifiableSettings
+from finetune.stage_config import (
+    AdapterSettings,
+    BaseSettings,
+    PreferenceSettings,
+    StageConfig,
+    TrainingSettings,
+    VerifiableSettings,
+)
 from knowledge.errors import TrainingFailed, TrainingStopped
 
 QUICK = TrainingSettings(
@@ -43,7 +50,15 @@ def run(tiny_base: Path, data: Path) -> Any:
     """run(stage, out, …): trains and returns the figures."""
     from finetune.training import train_stage
 
-    def trained(stage: str, out: Path, *, training: TrainingSettings = QUICK, resume: bool = False, step: Any = None, **fields: Any) -> dict:
+    def trained(
+        stage: str,
+        out: Path,
+        *,
+        training: TrainingSettings = QUICK,
+        resume: bool = False,
+        step: Any = None,
+        **fields: Any,
+    ) -> dict:
         base = BaseSettings(model=fields.pop("model", str(tiny_base)))
         files = fields.pop("files", (f"{DATA_OF[stage]}.jsonl",))
         config = StageConfig(
@@ -83,14 +98,20 @@ def test_a_run_folder_tells_how_it_came_about_and_a_patients_words_are_not_in_it
     assert len(losses) == 4 and losses[-1] < losses[0]
     assert (sft / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert "chat_template.jinja" in {path.name for path in (sft / "adapter").iterdir()}
-    said = [path for path in sft.rglob("*") if path.suffix in (".json", ".jsonl", ".md") and "发烧" in path.read_text(encoding="utf-8")]
+    said = [
+        path
+        for path in sft.rglob("*")
+        if path.suffix in (".json", ".jsonl", ".md") and "发烧" in path.read_text(encoding="utf-8")
+    ]
     assert [path for path in said if "tokenizer" not in path.name] == []
 
 
 @pytest.mark.parametrize("stage", ["pt", "rm", "dpo", "kto", "grpo"])
 def test_every_stage_trains_in_four_bit_and_leaves_an_adapter(stage: str, run: Any, sft: Path, tmp_path: Path) -> None:
     short = replace(QUICK, max_steps=2, batch_size=4)
-    fields: dict[str, Any] = {"grpo": VerifiableSettings(rewards=("format",), answers=2, max_new_tokens=6)} if stage == "grpo" else {}
+    fields: dict[str, Any] = (
+        {"grpo": VerifiableSettings(rewards=("format",), answers=2, max_new_tokens=6)} if stage == "grpo" else {}
+    )
     if stage in ("dpo", "grpo"):
         fields["init_adapter"] = str(sft / "adapter")
     figures = run(stage, tmp_path / "run", training=short, **fields)
@@ -160,9 +181,14 @@ def test_packed_rows_never_see_each_other(tiny_base: Path) -> None:
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
     model = AutoModelForCausalLM.from_pretrained(str(tiny_base), dtype=torch.float32)
-    rows = [torch.randint(3, 270, (length,), generator=torch.Generator().manual_seed(length)).tolist() for length in (9, 17, 5)]
+    rows = [
+        torch.randint(3, 270, (length,), generator=torch.Generator().manual_seed(length)).tolist()
+        for length in (9, 17, 5)
+    ]
     labels = [[-100] * 3 + row[3:] for row in rows]
-    padded = DataCollatorForLanguageModeling(0)([{"input_ids": row, "labels": label} for row, label in zip(rows, labels, strict=True)])
+    padded = DataCollatorForLanguageModeling(0)(
+        [{"input_ids": row, "labels": label} for row, label in zip(rows, labels, strict=True)]
+    )
     one = {"input_ids": sum(rows, []), "labels": sum(labels, []), "seq_lengths": [len(row) for row in rows]}
     packed = DataCollatorForLanguageModeling(0, padding_free=True)([one])
     with torch.no_grad():
@@ -174,7 +200,9 @@ def test_packed_and_padded_rows_train_alike(run: Any, tmp_path: Path) -> None:
     """All rows in one step, so that both see the same: the losses of the first step are the same."""
     losses = {}
     for packing in (False, True):
-        training = replace(QUICK, max_steps=1, batch_size=1 if packing else 8, max_tokens=512 if packing else 128, packing=packing)
+        training = replace(
+            QUICK, max_steps=1, batch_size=1 if packing else 8, max_tokens=512 if packing else 128, packing=packing
+        )
         figures = run("sft", tmp_path / str(packing), training=training)
         losses[packing] = figures["loss"]
     assert losses[True] == pytest.approx(losses[False], abs=1e-3)
@@ -201,7 +229,10 @@ def test_a_dry_run_counts_tokens_and_steps_as_the_run_has_them(tiny_base: Path, 
     from finetune.plan import plan
 
     training = replace(QUICK, max_steps=0, epochs=2.0)
-    planned = plan(StageConfig("sft", "sft", ("dialogues.jsonl",), base=BaseSettings(model=str(tiny_base)), training=training), data)
+    planned = plan(
+        StageConfig("sft", "sft", ("dialogues.jsonl",), base=BaseSettings(model=str(tiny_base)), training=training),
+        data,
+    )
     recipe = json.loads((sft / "adapter" / "recipe.json").read_text(encoding="utf-8"))
     assert planned["steps"] == 8 and planned["rows"] == 8
     assert planned["tokens"] == pytest.approx(recipe["tokens"], rel=0.1)  # four steps of two rows are one epoch
@@ -220,7 +251,9 @@ def test_a_dry_run_counts_tokens_and_steps_as_the_run_has_them(tiny_base: Path, 
     ],
     ids=["missing base", "missing data", "empty data", "missing adapter", "nothing fits", "unknown module"],
 )
-def test_a_run_that_cannot_start_says_so_in_one_line(fields: dict, said: str, run: Any, data: Path, tmp_path: Path) -> None:
+def test_a_run_that_cannot_start_says_so_in_one_line(
+    fields: dict, said: str, run: Any, data: Path, tmp_path: Path
+) -> None:
     (data / "empty.jsonl").write_text("\n", encoding="utf-8")
     with pytest.raises(TrainingFailed, match=said) as failure:
         run("sft", tmp_path / "run", **fields)

@@ -46,7 +46,9 @@ def test_what_is_trained_is_what_the_preview_marks(tokenizer: Any) -> None:
     from finetune.records import DialogueRecord, Message
     from finetune.rendering import rendered_tokens
 
-    record = DialogueRecord(tuple(Message(turn["role"], turn["content"]) for turn in TURNS[1:]), system=TURNS[0]["content"])
+    record = DialogueRecord(
+        tuple(Message(turn["role"], turn["content"]) for turn in TURNS[1:]), system=TURNS[0]["content"]
+    )
     preview = rendered_tokens(record, tokenizer)
     tokens = supervised_dialogue(StageRow("a:1", {"messages": TURNS}), tokenizer)
     assert (list(preview.input_ids), list(preview.labels)) == (tokens.input_ids, tokens.labels)
@@ -58,7 +60,9 @@ def test_a_row_too_long_keeps_the_whole_turns_that_fit(tokenizer: Any) -> None:
     assert first is not None and learnt(first, tokenizer) == "多喝水。<|im_end|>"
     assert fitted(whole, 8) is None
     count = TokenCount()
-    assert list(dialogue_tokens([StageRow("a:1", {"messages": TURNS})], tokenizer, 8, count)) == [] and count.too_long == 1
+    assert (
+        list(dialogue_tokens([StageRow("a:1", {"messages": TURNS})], tokenizer, 8, count)) == [] and count.too_long == 1
+    )
 
 
 @pytest.mark.parametrize("turns", [TURNS[:2], [*TURNS[:2], {"role": "assistant", "content": ""}]])
@@ -85,7 +89,9 @@ def test_a_template_that_marks_nothing_or_leaves_out_the_stop_token_is_refused(t
         with pytest.raises(TrainingFailed, match=said):
             ensure_training_template(other, "", "tiny")
     ensure_training_template(other, "plain", "tiny")
-    assert learnt(supervised_dialogue(StageRow("a:1", {"messages": TURNS}), other), other).startswith("多喝水。<|im_end|>")
+    assert learnt(supervised_dialogue(StageRow("a:1", {"messages": TURNS}), other), other).startswith(
+        "多喝水。<|im_end|>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +122,13 @@ def test_a_row_of_another_shape_is_named_with_file_line_and_what_is_expected(
 
 def test_our_own_records_and_the_trainers_columns_both_train(tmp_path: Path) -> None:
     rows = [
-        {"kind": "preference", "prompt": [{"role": "user", "content": "a"}], "chosen": "b", "rejected": "c", "system": "s"},
+        {
+            "kind": "preference",
+            "prompt": [{"role": "user", "content": "a"}],
+            "chosen": "b",
+            "rejected": "c",
+            "system": "s",
+        },
         {"prompt": "a", "chosen": [{"role": "assistant", "content": "b"}], "rejected": "c"},
     ]
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")

@@ -24,7 +24,9 @@ FILE = click.Path(path_type=Path)
 @click.option("--exams", type=FILE, help="Questions with options, in any of the field's formats.")
 @click.option("--departments", type=FILE, help="Questions with candidate departments.")
 @click.option("--grounded", type=FILE, help='{"question", "passages"}: answers through the gates of serving.')
-@click.option("--judge", default="", help="A chat model that compares the dialogues' answers: a folder, or provider:name.")
+@click.option(
+    "--judge", default="", help="A chat model that compares the dialogues' answers: a folder, or provider:name."
+)
 @click.option("--judge-url", default="", help="Where a served judge answers.")
 @click.option("--limit", type=click.IntRange(0), default=0, help="Rows of each file at most.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
@@ -82,9 +84,7 @@ def _judged(data: Any, measured: list[Any], judge: str, judge_url: str, step: An
     chat_model = load_writer(settings).chat_model  # type: ignore[attr-defined]
     contests = [
         Contest(record.messages[-2].content, record.targets[-1], ours.text, theirs.text)
-        for record, ours, theirs in zip(
-            data.dialogues, *(one.answers["dialogues"] for one in measured), strict=True
-        )
+        for record, ours, theirs in zip(data.dialogues, *(one.answers["dialogues"] for one in measured), strict=True)
     ]
     return judged(contests, chat_model, step)
 
@@ -95,7 +95,9 @@ def _table(report: dict[str, Any]) -> str:
     for name, row in report["measures"].items():
         gain = f"×{row['ratio']:.3f}" if "ratio" in row else f"{row['gain']:+.3f}"
         low, high = row["interval"]
-        lines.append(f"{name:<16}{row['rows']:>6}{row['base']:>10.3f}{row['tuned']:>10.3f}{gain:>10}   {low:.3f} to {high:.3f}")
+        lines.append(
+            f"{name:<16}{row['rows']:>6}{row['base']:>10.3f}{row['tuned']:>10.3f}{gain:>10}   {low:.3f} to {high:.3f}"
+        )
     for name, row in report.get("judge", {}).get("criteria", {}).items():
         low, high = row["interval"]
         lines.append(f"judge {name:<20}{row['rows']:>6}{row['tuned_won_less_lost']:>+22.3f}   {low:.3f} to {high:.3f}")

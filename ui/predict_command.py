@@ -15,13 +15,13 @@ from ui.progress import progress_bar
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--model", required=True, help="A model's folder.")
 @click.option("--adapter", default="", help="An adapter folder that a training run wrote.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where answers go; a stopped run goes on with it.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Where answers go; a stopped run goes on with it."
+)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--max-new-tokens", type=click.IntRange(1), default=256, show_default=True)
 @click.option("--whole", is_flag=True, help="Load the model's weights whole, not in 4 bit.")
-def predict(
-    data: Path, model: str, adapter: str, out: Path, batch_size: int, max_new_tokens: int, whole: bool
-) -> None:
+def predict(data: Path, model: str, adapter: str, out: Path, batch_size: int, max_new_tokens: int, whole: bool) -> None:
     """Answer every prompt of DATA, JSON Lines of {"prompt"} or {"messages"} or {"question", "options", "answers"}.
 
     \b
