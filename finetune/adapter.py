@@ -63,7 +63,7 @@ def continued_adapter(model: Any, folder: Path, task: Task, base: str) -> Any:
     elif not any(".score." in name for name in weights):
         weights["base_model.model.score.weight"] = model.get_base_model().score.original_module.weight.detach()
     try:
-        result = set_peft_model_state_dict(model, weights)
+        result: Any = set_peft_model_state_dict(model, weights)
     except RuntimeError:
         raise TrainingFailed(f"{folder}: its weights do not fit {base}; it belongs to another base") from None
     absent = [name for name in result.missing_keys if "lora_" in name or "prompt_encoder" in name]

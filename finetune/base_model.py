@@ -103,7 +103,6 @@ def load_tokenizer(settings: BaseSettings, folder: Path | None = None) -> Any:
 
 def load_base(settings: BaseSettings, *, four_bit: bool, task: Task = "causal", attention: str = "") -> Any:
     """The base's weights, for training or merging. Raises TrainingFailed in one line where they cannot be loaded."""
-    import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
@@ -122,11 +121,11 @@ def load_base(settings: BaseSettings, *, four_bit: bool, task: Task = "causal", 
     if device_name() == "cuda":
         options["device_map"] = {"": _local_rank()}
     try:
-        model = kind.from_pretrained(settings.model, **options)
+        model: Any = kind.from_pretrained(settings.model, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as fault:
         raise TrainingFailed(f"{settings.model}: cannot be loaded as a model ({_line(fault)})") from None
     model.config.use_cache = False
-    if isinstance(model, torch.nn.Module) and task == "reward":
+    if task == "reward":
         model.score.weight.data = model.score.weight.data.to(dtype)
     return model
 

@@ -86,7 +86,7 @@ def read_evaluation_set(
     )
     if limit:
         found = EvaluationSet(
-            *(rows[:limit] for rows in (found.dialogues, found.exams, found.departments, found.grounded))
+            found.dialogues[:limit], found.exams[:limit], found.departments[:limit], found.grounded[:limit]
         )
     if not any(found.parts().values()):
         raise InvalidEvaluationSet(

@@ -102,7 +102,7 @@ class Roles:
         weights = {key: value for key, value in adapter_weights(folder).items() if ".score." not in key}
         self.model.add_adapter(name, _plain(PeftConfig.from_pretrained(str(folder))))
         try:
-            result = set_peft_model_state_dict(self.model, weights, adapter_name=name)
+            result: Any = set_peft_model_state_dict(self.model, weights, adapter_name=name)
         except RuntimeError:
             raise TrainingFailed(f"{folder}: its weights do not fit the base; it belongs to another base") from None
         if [key for key in result.missing_keys if f".{name}." in key] or result.unexpected_keys:

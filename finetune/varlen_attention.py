@@ -58,12 +58,12 @@ def varlen_attention(
     ends = kwargs.get("cu_seq_lens_q")
     if ends is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    groups = query.shape[1] // key.shape[1]
-    rows = [
+    groups = query.shape[1] // key.shape[1]  # the kernel wants as many key heads as query heads
+    rows, keys, values = (
         tensor[0].transpose(0, 1)
         for tensor in (query, key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1))
-    ]
+    )
     ends = ends.to(query.device)
     longest = int(kwargs["max_length_q"])
-    out = varlen_attn(*rows, ends, ends, longest, longest, scale=scaling, window_size=(-1, 0))
+    out: Any = varlen_attn(rows, keys, values, ends, ends, longest, longest, scale=scaling, window_size=(-1, 0))
     return out.unsqueeze(0), None

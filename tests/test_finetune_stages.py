@@ -6,6 +6,7 @@ import json
 import resource
 import shutil
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def test_packed_rows_never_see_each_other(tiny_base: Path) -> None:
     padded = DataCollatorForLanguageModeling(0)(
         [{"input_ids": row, "labels": label} for row, label in zip(rows, labels, strict=True)]
     )
-    one = {"input_ids": sum(rows, []), "labels": sum(labels, []), "seq_lengths": [len(row) for row in rows]}
+    one = {"input_ids": [*chain(*rows)], "labels": [*chain(*labels)], "seq_lengths": [len(row) for row in rows]}
     packed = DataCollatorForLanguageModeling(0, padding_free=True)([one])
     with torch.no_grad():
         kept = {name: value for name, value in packed.items() if name in ("input_ids", "labels", "position_ids")}

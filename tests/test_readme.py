@@ -12,7 +12,7 @@ from ui.cli import main
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-SERVERS = ("daozhen chat", "daozhen train")  # the browser test and the training test run these
+SERVERS = ("daozhen chat", "daozhen train", "daozhen predict", "daozhen eval model", "daozhen export")  # the browser test and the training test run these
 COMMANDS = [
     line.split("   ")[0].strip()
     for kind, body in BLOCKS

@@ -55,6 +55,7 @@ def train(
     from finetune.stage_config import read_toml
 
     values = read_toml(config)
+    figures: dict[str, Any] | None
     out_dir = out_dir or Path("runs") / config.stem
     if "stage" not in values:
         _refuse({"--base": base, "--init-adapter": init_adapter, "--resume": resume, "--dry-run": dry_run}, config)

@@ -28,9 +28,10 @@ def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
             f"no prompt leaves [grpo] max_new_tokens free within [training] max_tokens; room for {room}"
         )
     job.tell(f"{len(rows)} prompts; {len(inputs.train) - len(rows)} left out as longer than {room} tokens")
+    rewards: list[Any] = [scorer(name, reward_named(name)) for name in settings.rewards]
     trainer = GRPOTrainer(
         model=trained_model(job.config),
-        reward_funcs=[scorer(name, reward_named(name)) for name in settings.rewards],
+        reward_funcs=rewards,
         args=GRPOConfig(
             **trainer_arguments(job),
             num_generations=settings.answers,

@@ -55,15 +55,15 @@ def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
             policy.save(iteration + 1)
     if policy.roles.frozen_print() != frozen:
         raise TrainingFailed("a frozen role changed while the policy learnt; nothing was saved")
-    figures = {
+    last: dict[str, Any] = {
         "steps": settings.iterations,
         "reward_first": round(rewards[0], 4) if rewards else None,
         "reward_last": round(sum(rewards[-5:]) / len(rewards[-5:]), 4) if rewards else None,
     }
     policy.roles.take("default")
-    save_trained(policy.roles.model, inputs.tokenizer, job, {**inputs.recipe, **figures})
+    save_trained(policy.roles.model, inputs.tokenizer, job, {**inputs.recipe, **last})
     job.run.draw_losses()
-    return figures
+    return last
 
 
 class Policy:
