@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("## Training a language model")[1].split("\n## ")[0]
 COMMANDS = [line for block in re.findall(r"^```\n(.*?)^```", SECTION, re.M | re.S) for line in block.splitlines()]
 SMALL = {
-    "epochs = [\\d.]+\n(?=batch_size)": "max_steps = 1\n",
+    "epochs = [\\d.]+\n(?=batch_size)": "max_steps = 3\n",
     "batch_size = \\d+": "batch_size = 4",
     "accumulate = \\d+": "accumulate = 1",
     "iterations = \\d+": "iterations = 1",
@@ -34,7 +34,10 @@ SMALL = {
 }
 ROWS: dict[str, list[dict[str, Any]]] = {
     "texts": [{"text": "发烧要多休息。" * 4}] * 4,
-    "dialogues": [{"messages": [{"role": "user", "content": f"发烧{n}"}, {"role": "assistant", "content": "多休息。"}]} for n in range(4)],
+    "dialogues": [
+        {"messages": [{"role": "user", "content": f"发烧{n}"}, {"role": "assistant", "content": "多休息。"}]}
+        for n in range(4)
+    ],
     "pairs": [{"prompt": f"发烧{n}", "chosen": "多休息。", "rejected": "不用管。"} for n in range(8)],
     "thumbs": [{"prompt": f"发烧{n}", "completion": "多休息。", "label": n % 2 == 0} for n in range(4)],
     "exams": [{"question": "见于", "options": {"A": "喉炎", "B": "百日咳"}, "answer": "A", "answers": ["A"]}] * 4,
@@ -57,7 +60,9 @@ def place(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "models" / "base").symlink_to(tiny_base)
     for path in (ROOT / "finetune" / "configs").glob("*.toml"):
         if path.stem != "embedder":
-            (folder / "finetune" / "configs" / path.name).write_text(small(path.read_text(encoding="utf-8")), encoding="utf-8")
+            (folder / "finetune" / "configs" / path.name).write_text(
+                small(path.read_text(encoding="utf-8")), encoding="utf-8"
+            )
     for name, rows in {**ROWS, "best_dialogues": ROWS["dialogues"]}.items():
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (folder / "datasets" / f"{name}.jsonl").write_text(lines, encoding="utf-8")
@@ -97,18 +102,6 @@ def test_the_settings_for_several_gpus_are_ones_accelerate_knows(name: str) -> N
     assert loaded.num_processes == 2 and loaded.distributed_type.value in ("MULTI_GPU", "FSDP")
 
 
-def test_ctrl_c_ends_a_command_in_one_line(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path) -> None:
-    from finetune import trainer_run
-
-    def interrupt(*_: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.chdir(place)
-    monkeypatch.setattr(trainer_run, "save_trained", interrupt)
-    assert main(["train", "finetune/configs/sft.toml", "--data", "datasets", "--out", str(tmp_path / "run")]) == 130
-    assert "--resume" in capsys.readouterr().err.splitlines()[-1]
-
-
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(place: Path, tmp_path: Path) -> None:
     """The same rows a step, on one process and on two: the same weights, but for the order of additions."""
@@ -121,12 +114,25 @@ def test_two_processes_train_what_one_does(place: Path, tmp_path: Path) -> None:
     weights = []
     for processes, batch in ((1, 4), (2, 2)):
         config = tmp_path / f"{processes}.toml"
-        config.write_text(text.replace("batch_size = 4", f"batch_size = {batch}").replace("max_steps = 1", "max_steps = 3"))
+        config.write_text(text.replace("batch_size = 4", f"batch_size = {batch}"))
         out = tmp_path / str(processes)
-        launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
-        launch += ["--multi_cpu"] if processes > 1 else []
-        arguments = ["-m", "ui.cli", "train", str(config), "--data", str(place / "datasets"), "--out", str(out), "--base", str(place / "models" / "base")]
-        done = subprocess.run([*launch, *arguments], env=environment, capture_output=True, text=True, cwd=ROOT, check=False)
+        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+        launch += ["--master-port", "29517"]
+        arguments = [
+            "-m",
+            "ui.cli",
+            "train",
+            str(config),
+            "--data",
+            str(place / "datasets"),
+            "--out",
+            str(out),
+            "--base",
+            str(place / "models" / "base"),
+        ]
+        done = subprocess.run(
+            [*launch, *arguments], env=environment, capture_output=True, text=True, cwd=ROOT, check=False
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         weights.append(load_file(str(out / "adapter" / "adapter_model.safetensors")))
     assert max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0]) < 2e-3
