@@ -58,7 +58,7 @@ def alpaca(row: Any) -> Iterator[DialogueRecord | PreferenceRecord]:
     extra = optional(row, "input")
     asked = f"{asked}\n{extra}" if extra else asked
     earlier = history_turns(row.get("history"))
-    if ("<user>" in asked and "<bot>" in asked) or asked.startswith("<user>"):
+    if "<user>" in asked and "<bot>" in asked or asked.startswith("<user>"):
         turns = [*earlier, *marked_turns(asked)]
     else:
         turns = [*earlier, ("user", asked)]

@@ -12,15 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from finetune.records import (
-    ChoiceRecord,
-    DialogueRecord,
-    InvalidRecord,
-    Message,
-    PlainTextRecord,
-    PreferenceRecord,
-    TrainingRecord,
-)
+from finetune.records import ChoiceRecord, DialogueRecord, InvalidRecord, Message, PlainTextRecord, PreferenceRecord, TrainingRecord
 
 IGNORED = -100  # the label of a token that is not trained, as torch's cross-entropy has it
 TrainOn = Literal["all", "last"]

@@ -8,15 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.records import (
-    DialogueRecord,
-    InvalidRecord,
-    Message,
-    PlainTextRecord,
-    PreferenceRecord,
-    dialogue,
-    shape_of,
-)
+from finetune.records import DialogueRecord, InvalidRecord, Message, PlainTextRecord, PreferenceRecord, dialogue, shape_of
 from finetune.row_files import BadRow, Row, opened, table_rows
 from finetune.turns import dialogue_of, spoken_text
 
