@@ -97,7 +97,10 @@ def _mended(record: TrainingRecord, rules: CleaningRules, changes: list[str]) ->
 
     match record:
         case DialogueRecord():
-            messages = [replace(message, content=mend(message.content, message.role == "assistant")) for message in record.messages]
+            messages = [
+                replace(message, content=mend(message.content, message.role == "assistant"))
+                for message in record.messages
+            ]
             return _answered(record, messages, changes)
         case PreferenceRecord():
             prompt = tuple(replace(message, content=mend(message.content, False)) for message in record.prompt)

@@ -99,7 +99,10 @@ def clean_files(
         bad_row(problem)
 
     evaluation = _evaluation(against, rules.overlap_tokens)
-    with tempfile.TemporaryDirectory(dir=_made(out.parent), prefix=f".{out.name}.") as folder, _removed_rows(report_to) as removed:
+    with (
+        tempfile.TemporaryDirectory(dir=_made(out.parent), prefix=f".{out.name}.") as folder,
+        _removed_rows(report_to) as removed,
+    ):
         keys = RowKeys(Path(folder), rules.near_duplicates)
         kept_places = (Path(folder) / "places").open("w+b")
         with (Path(folder) / "rows").open("w+b") as rows:

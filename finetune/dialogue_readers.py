@@ -58,7 +58,7 @@ def alpaca(row: Any) -> Iterator[DialogueRecord | PreferenceRecord]:
     extra = optional(row, "input")
     asked = f"{asked}\n{extra}" if extra else asked
     earlier = history_turns(row.get("history"))
-    if "<user>" in asked and "<bot>" in asked or asked.startswith("<user>"):
+    if ("<user>" in asked and "<bot>" in asked) or asked.startswith("<user>"):
         turns = [*earlier, *marked_turns(asked)]
     else:
         turns = [*earlier, ("user", asked)]
@@ -66,15 +66,16 @@ def alpaca(row: Any) -> Iterator[DialogueRecord | PreferenceRecord]:
     if isinstance(output, list) and len(output) == 2 and isinstance(row.get("instruction"), str):
         yield PreferenceRecord(prompting(turns), spoken_text(output[0]), spoken_text(output[1]), system=system)
         return
-    answers = output if isinstance(output, list) and output else [field(row, "output")]
+    answer = output[0] if isinstance(output, list) and output else field(row, "output")
     tags = (*opinion_tags(row), *department_tags(row))
-    for answer in answers[:1]:
-        yield dialogue_of([*turns, ("assistant", spoken_text(answer, "output"))], system, tags)
+    yield dialogue_of([*turns, ("assistant", spoken_text(answer, "output"))], system, tags)
 
 
 def department_tags(row: dict[str, Any]) -> tuple[str, ...]:
     names = [row.get(name) for name in ("department", "cate1", "cate2", "departments")]
-    return tuple(dict.fromkeys(f"department:{name.strip()}" for name in names if isinstance(name, str) and name.strip()))
+    return tuple(
+        dict.fromkeys(f"department:{name.strip()}" for name in names if isinstance(name, str) and name.strip())
+    )
 
 
 def conversations(row: Any) -> Iterator[DialogueRecord]:
@@ -138,13 +139,21 @@ def flat_dialogue(row: Any) -> Iterator[DialogueRecord]:
 def department_consultation(row: Any) -> Iterator[DialogueRecord]:
     """{"department": "心血管科", "title": "能跑步吗", "ask": "血压偏高能跑步吗？", "answer": "先量血压。"} (Toyhom; CSV in GBK too)"""
     title, ask = spoken_text(field(row, "title", "ask"), "title"), spoken_text(field(row, "ask", "title"), "ask")
-    asked = ask if title in ask or ask in ("无", "") else f"{title}\n{ask}"
-    yield dialogue(asked or title, spoken_text(field(row, "answer"), "answer"), tags=department_tags({"department": field(row, "department")}))
+    asked = title if ask in ("无", "") else ask if title in ask else f"{title}\n{ask}"
+    yield dialogue(
+        asked,
+        spoken_text(field(row, "answer"), "answer"),
+        tags=department_tags({"department": field(row, "department")}),
+    )
 
 
 def query_response(row: Any) -> Iterator[DialogueRecord]:
     """{"query": "头痛怎么办", "response": "先休息。"} (ChatMed, ShenNong)"""
-    yield dialogue(spoken_text(field(row, "query"), "query"), spoken_text(field(row, "response"), "response"), tags=opinion_tags(row))
+    yield dialogue(
+        spoken_text(field(row, "query"), "query"),
+        spoken_text(field(row, "response"), "response"),
+        tags=opinion_tags(row),
+    )
 
 
 def question_lists(row: Any) -> Iterator[DialogueRecord]:
@@ -167,17 +176,26 @@ def question_answer(row: Any) -> Iterator[DialogueRecord]:
     if str(row.get("label", "1")).strip() in ("0", "0.0", "False"):
         return
     asked = spoken_text(field(row, "question", "text", "prompt"), "question")
-    yield dialogue(asked, spoken_text(field(row, "answer", "response", "completion"), "answer"), tags=opinion_tags({"label": row.get("kto_tag")}))
+    yield dialogue(
+        asked,
+        spoken_text(field(row, "answer", "response", "completion"), "answer"),
+        tags=opinion_tags({"label": row.get("kto_tag")}),
+    )
 
 
 def question_pairs(row: Any) -> Iterator[DialogueRecord]:
     """{"指南": "…", "qa_pairs": [{"question": "…", "answer": "…"}]} (MedicalGPT-zh); CMB-Clin's QA_pairs with question, solution"""
     pairs = field(row, "qa_pairs")
-    context = optional(row, "description")  # CMB-Clin: the case the questions are about; a guideline is no part of a dialogue
+    context = optional(
+        row, "description"
+    )  # CMB-Clin: the case the questions are about; a guideline is no part of a dialogue
     if not isinstance(pairs, list) or not all(isinstance(pair, dict) for pair in pairs):
         raise InvalidRecord(f"qa_pairs to be a list of {{question, answer}}, found {shape_of(pairs)}")
     for pair in pairs:
-        asked, answer = spoken_text(field(pair, "question"), "question"), spoken_text(field(pair, "answer", "solution"), "answer")
+        asked, answer = (
+            spoken_text(field(pair, "question"), "question"),
+            spoken_text(field(pair, "answer", "solution"), "answer"),
+        )
         yield dialogue(f"{context}\n{asked}" if context else asked, answer)
 
 
@@ -198,4 +216,3 @@ def urgency_vignette(row: Any) -> Iterator[DialogueRecord]:
     for wording in ("patient_realistic", "patient_minimal", "original_structured"):
         if row.get(wording):
             yield dialogue(spoken_text(row[wording], wording), label, tags=("urgency", f"urgency:{level}", wording))
-

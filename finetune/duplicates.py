@@ -21,7 +21,9 @@ SHINGLE = 5  # tokens
 SHORTEST = 20  # tokens; shorter records are compared exactly only: a changed word changes what they say
 _SEED = 1
 _BLOCK = 50_000  # rows, or pairs, held at a time
-_MIX = np.random.default_rng(_SEED).integers(1, 2**63, size=(BANDS, PERMUTATIONS // BANDS), dtype=np.uint64) | np.uint64(1)
+_MIX = np.random.default_rng(_SEED).integers(
+    1, 2**63, size=(BANDS, PERMUTATIONS // BANDS), dtype=np.uint64
+) | np.uint64(1)
 
 
 def said(record: TrainingRecord) -> str:

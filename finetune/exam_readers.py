@@ -23,7 +23,9 @@ def lettered_options(row: Any) -> Iterator[ChoiceRecord]:
     options = _options(field(row, "options", "option"))
     answer = row["answer_idx"] if isinstance(row.get("answer_idx"), str) else field(row, "answer")
     tags = tuple(
-        f"{name}:{row[name]}" for name in ("exam_type", "exam_class", "question_type", "qtype", "meta_info") if isinstance(row.get(name), str) and row[name]
+        f"{name}:{row[name]}"
+        for name in ("exam_type", "exam_class", "question_type", "qtype", "meta_info")
+        if isinstance(row.get(name), str) and row[name]
     )
     yield ChoiceRecord(
         spoken_text(field(row, "question", "qtext"), "question"),
@@ -59,7 +61,11 @@ def research_question(row: Any) -> Iterator[ChoiceRecord]:
 def patient_guidance(row: Any) -> Iterator[ChoiceRecord]:
     """{"dialogue": "患者：牙疼（女，30岁）", "candidates": ["牙周病专业", "其他"], "departments": ["牙周病专业"]}"""
     candidates, right = field(row, "candidates"), field(row, "departments")
-    if not (isinstance(candidates, list) and isinstance(right, list) and all(isinstance(name, str) for name in [*candidates, *right])):
+    if not (
+        isinstance(candidates, list)
+        and isinstance(right, list)
+        and all(isinstance(name, str) for name in [*candidates, *right])
+    ):
         raise InvalidRecord(f"candidates and departments to be lists of names, found {shape_of(row)}")
     if len(candidates) > len(_LETTERS):
         raise InvalidRecord(f"at most {len(_LETTERS)} candidates, found {len(candidates)}")

@@ -127,15 +127,25 @@ def _check(config: MixConfig, where: str) -> None:
         raise InvalidMixture(f"{where}: no [[source]]; name at least one")
     names = [source.name for source in config.sources]
     if len(set(names)) < len(names):
-        raise InvalidMixture(f"{where}: a source's name stands twice: {', '.join(sorted({name for name in names if names.count(name) > 1}))}")
+        raise InvalidMixture(
+            f"{where}: a source's name stands twice: {', '.join(sorted({name for name in names if names.count(name) > 1}))}"
+        )
     for source in config.sources:
-        for key, value in (("weight", source.weight), ("epochs", source.epochs), ("cap", source.cap if source.cap is not None else 1)):
+        for key, value in (
+            ("weight", source.weight),
+            ("epochs", source.epochs),
+            ("cap", source.cap if source.cap is not None else 1),
+        ):
             if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
                 raise InvalidMixture(f"{where}: {source.name}: {key} = {value!r}; a number above 0")
     if config.temperature <= 0 or (config.total is not None and config.total < 1):
         raise InvalidMixture(f"{where}: temperature and total must be above 0")
-    if config.general_per_domain is not None and (config.general_per_domain < 0 or not any(source.general for source in config.sources)):
-        raise InvalidMixture(f"{where}: general_per_domain needs a source with general = true, and a number of 0 or above")
+    if config.general_per_domain is not None and (
+        config.general_per_domain < 0 or not any(source.general for source in config.sources)
+    ):
+        raise InvalidMixture(
+            f"{where}: general_per_domain needs a source with general = true, and a number of 0 or above"
+        )
 
 
 def mix(
@@ -148,7 +158,7 @@ def mix(
     """Writes the mixture, shuffled, and says what went in. The records wait on disk: memory holds 8 bytes a row."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent) as spool:
-        spooled = []
+        spooled: list[_Spooled] = []
         for source in config.sources:
             progress(source.name, len(spooled), len(config.sources))
             spooled.append(_spooled(source, config, data_dir, spool, bad_row))
@@ -172,12 +182,16 @@ class _Spooled:
     licences: dict[str, int] = field(default_factory=dict)
 
 
-def _spooled(source: MixSource, config: MixConfig, data_dir: Path, spool: IO[bytes], bad_row: BadRowHandler) -> _Spooled:
+def _spooled(
+    source: MixSource, config: MixConfig, data_dir: Path, spool: IO[bytes], bad_row: BadRowHandler
+) -> _Spooled:
     """The records of a source at the end of the spool, and where each begins."""
     rules = ReadingRules(source.reader, source=source.name, licence=source.licence)
     path = data_dir / source.file
     if not path.is_file():
-        raise InvalidMixture(f"{config.name}: {source.name}: {path} is not there; `daozhen data doctor` says where data sets are to be had")
+        raise InvalidMixture(
+            f"{config.name}: {source.name}: {path} is not there; `daozhen data doctor` says where data sets are to be had"
+        )
     starts: list[int] = []
     licences: dict[str, int] = {}
     begin = spool.seek(0, 2)
@@ -197,7 +211,9 @@ def _spooled(source: MixSource, config: MixConfig, data_dir: Path, spool: IO[byt
 def _fits(record: TrainingRecord, config: MixConfig, source: MixSource, place: str) -> None:
     if kind_of(record) not in STAGE_KINDS[config.stage]:
         wanted = " or ".join(sorted(STAGE_KINDS[config.stage]))
-        raise InvalidMixture(f"{place}: a {kind_of(record)} record; stage {config.stage} trains on {wanted} records (kinds: {', '.join(KINDS)})")
+        raise InvalidMixture(
+            f"{place}: a {kind_of(record)} record; stage {config.stage} trains on {wanted} records (kinds: {', '.join(KINDS)})"
+        )
     if config.licences and record.licence not in config.licences:
         raise InvalidMixture(
             f"{place}: licence {record.licence or 'not stated'}, and {config.name} allows only {', '.join(config.licences)}; "
@@ -214,7 +230,9 @@ def with_persona(record: TrainingRecord, config: MixConfig, place: str) -> Train
         return record
     persona = config.persona
     if not (persona.name and persona.author):
-        raise InvalidMixture(f"{place}: a persona row with <NAME> or <AUTHOR>; set name and author under [persona] in the config, or leave the source out")
+        raise InvalidMixture(
+            f"{place}: a persona row with <NAME> or <AUTHOR>; set name and author under [persona] in the config, or leave the source out"
+        )
 
     def fill(value: Any) -> Any:
         if isinstance(value, str):
@@ -229,7 +247,12 @@ def with_persona(record: TrainingRecord, config: MixConfig, place: str) -> Train
 def planned_rows(config: MixConfig, available: Sequence[int]) -> list[int]:
     """How many rows of each source are taken, given how many each offers."""
     most = np.array([source.epochs * rows for source, rows in zip(config.sources, available, strict=True)])
-    shares = np.array([source.weight * rows ** (1 / config.temperature) if rows else 0.0 for source, rows in zip(config.sources, available, strict=True)])
+    shares = np.array(
+        [
+            source.weight * rows ** (1 / config.temperature) if rows else 0.0
+            for source, rows in zip(config.sources, available, strict=True)
+        ]
+    )
     general = np.array([source.general for source in config.sources])
     if config.general_per_domain is not None and shares[general].sum() and shares[~general].sum():
         parts = {True: config.general_per_domain, False: 1.0}

@@ -31,7 +31,9 @@ def chosen_rejected(row: Any) -> Iterator[PreferenceRecord]:
         yield PreferenceRecord(prompting(turns[:-1]), turns[-1][1], other[-1][1])
         return
     prompt, system = _prompt(row, chosen)
-    yield PreferenceRecord(prompting(prompt), _answer(chosen), _answer(rejected), system=optional(row, "system") or system)
+    yield PreferenceRecord(
+        prompting(prompt), _answer(chosen), _answer(rejected), system=optional(row, "system") or system
+    )
 
 
 def _prompt(row: dict[str, Any], chosen: Any) -> tuple[Turns, str]:

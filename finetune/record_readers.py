@@ -54,7 +54,9 @@ def own(row: Any) -> Iterator[TrainingRecord]:
 
 
 READERS: dict[str, Reader] = {  # the first that recognises a row reads it
-    "own": Reader(own, lambda row: isinstance(row, dict) and row.get("kind") in ("dialogue", "preference", "text", "choice")),
+    "own": Reader(
+        own, lambda row: isinstance(row, dict) and row.get("kind") in ("dialogue", "preference", "text", "choice")
+    ),
     "patient_guidance": Reader(exam_readers.patient_guidance, has("dialogue", "candidates", "departments")),
     "numbered_options": Reader(exam_readers.numbered_options, has("opa", "opb", "cop")),
     "research_question": Reader(exam_readers.research_question, has("long_answer", "final_decision")),
@@ -62,12 +64,16 @@ READERS: dict[str, Reader] = {  # the first that recognises a row reads it
     "response_pair": Reader(preference_readers.response_pair, has("response_chosen", "response_rejected")),
     "chosen_rejected": Reader(preference_readers.chosen_rejected, has("chosen", "rejected")),
     "urgency_vignette": Reader(dialogue_readers.urgency_vignette, has("gold_standard_triage", "gold_standard_label")),
-    "department_consultation": Reader(dialogue_readers.department_consultation, has("department", "ask|title", "answer")),
+    "department_consultation": Reader(
+        dialogue_readers.department_consultation, has("department", "ask|title", "answer")
+    ),
     "alpaca": Reader(dialogue_readers.alpaca, has("instruction|instruct", "output")),
     "conversations": Reader(dialogue_readers.conversations, has_list("conversations|conversation|messages")),
     "annotated_dialogue": Reader(dialogue_readers.annotated_dialogue, has_list("dialogue|dialog_info")),
     "speaker_columns": Reader(dialogue_readers.speaker_columns, has("dialogue_turns")),
-    "turn_list": Reader(dialogue_readers.turn_list, lambda row: isinstance(row, list) and bool(row) and isinstance(row[0], dict)),
+    "turn_list": Reader(
+        dialogue_readers.turn_list, lambda row: isinstance(row, list) and bool(row) and isinstance(row[0], dict)
+    ),
     "prefixed_turns": Reader(dialogue_readers.prefixed_turns, has_list("data|utterances")),
     "flat_dialogue": Reader(dialogue_readers.flat_dialogue, has("input", "target")),
     "query_response": Reader(dialogue_readers.query_response, has("query", "response")),
@@ -77,15 +83,22 @@ READERS: dict[str, Reader] = {  # the first that recognises a row reads it
         dialogue_readers.symptom_department,
         lambda row: isinstance(row, dict) and "症状" in row and any(str(key).endswith("科室") for key in row),
     ),
-    "question_answer": Reader(dialogue_readers.question_answer, has("question|text|prompt", "answer|response|completion")),
+    "question_answer": Reader(
+        dialogue_readers.question_answer, has("question|text|prompt", "answer|response|completion")
+    ),
     "drug_label": Reader(text_readers.drug_label, lambda row: isinstance(row, str) and "\n" in row),
-    "department_guide": Reader(text_readers.department_guide, lambda row: isinstance(row, dict) and list(row) == ["content"]),
+    "department_guide": Reader(
+        text_readers.department_guide, lambda row: isinstance(row, dict) and list(row) == ["content"]
+    ),
     "department_list": Reader(text_readers.department_list, lambda row: isinstance(row, str) and row.startswith("【")),
-    "plain_text": Reader(text_readers.plain_text, lambda row: isinstance(row, str) or has("text|content|raw_content")(row)),
+    "plain_text": Reader(
+        text_readers.plain_text, lambda row: isinstance(row, str) or has("text|content|raw_content")(row)
+    ),
 }
 FILE_READERS: dict[str, WholeFileReader] = {
     "consultation_text": WholeFileReader(
-        text_readers.consultation_text, lambda path: suffix_of(path) == ".txt" and text_readers.is_consultation_text(path)
+        text_readers.consultation_text,
+        lambda path: suffix_of(path) == ".txt" and text_readers.is_consultation_text(path),
     ),
     "joined_tables": WholeFileReader(text_readers.joined_tables, text_readers.is_joined_table),
 }
@@ -219,5 +232,12 @@ def _turn(turn: Any, tags: Mapping[str, str]) -> Any:
     role, text = tags.get("role_tag", "from"), tags.get("content_tag", "value")
     if role not in turn or text not in turn:
         return turn
-    speakers = {tags.get("user_tag", "human"): "human", tags.get("assistant_tag", "gpt"): "gpt", tags.get("system_tag", "system"): "system"}
-    return {"from": speakers.get(turn[role], turn[role]) if isinstance(turn[role], str) else turn[role], "value": turn[text]}
+    speakers = {
+        tags.get("user_tag", "human"): "human",
+        tags.get("assistant_tag", "gpt"): "gpt",
+        tags.get("system_tag", "system"): "system",
+    }
+    return {
+        "from": speakers.get(turn[role], turn[role]) if isinstance(turn[role], str) else turn[role],
+        "value": turn[text],
+    }

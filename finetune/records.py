@@ -142,7 +142,9 @@ class ChoiceRecord:
         if not self.question.strip() or len(self.options) < 2:
             raise InvalidRecord(f"a question with two options or more, found {len(self.options)}")
         if not self.answers or any(answer not in self.options for answer in self.answers):
-            raise InvalidRecord(f"answers among the options {', '.join(self.options)}, found {', '.join(self.answers) or 'none'}")
+            raise InvalidRecord(
+                f"answers among the options {', '.join(self.options)}, found {', '.join(self.answers) or 'none'}"
+            )
 
     @property
     def asked(self) -> str:
@@ -174,7 +176,9 @@ def as_row(record: TrainingRecord) -> dict[str, Any]:
         if name in ("messages", "prompt"):
             row[name] = [message.as_row() for message in value]
         elif value:
-            row[name] = dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
+            row[name] = (
+                dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
+            )
     return row
 
 
@@ -213,7 +217,11 @@ def messages_of(value: Any) -> tuple[Message, ...]:
         raise InvalidRecord(f"a list of {{role, content}}, found {shape_of(value)}")
     messages = []
     for turn in value:
-        if not (isinstance(turn, dict) and turn.get("role") in ("user", "assistant") and isinstance(turn.get("content"), str)):
+        if not (
+            isinstance(turn, dict)
+            and turn.get("role") in ("user", "assistant")
+            and isinstance(turn.get("content"), str)
+        ):
             raise InvalidRecord(f"turns {{role: user or assistant, content: text}}, found {shape_of(turn)}")
         messages.append(Message(turn["role"], turn["content"]))
     return tuple(messages)
@@ -234,7 +242,11 @@ def shape_of(value: Any) -> str:
         return f"a list of {len(value)}" + (f" starting with {shape_of(value[0])}" if value else "")
     if value is None:
         return "nothing"
-    return "an empty text" if value == "" else {str: "text", bool: "true or false", int: "a number", float: "a number"}.get(type(value), "something else")
+    return (
+        "an empty text"
+        if value == ""
+        else {str: "text", bool: "true or false", int: "a number", float: "a number"}.get(type(value), "something else")
+    )
 
 
 def dialogue(question: str, answer: str, **fields: Any) -> DialogueRecord:

@@ -65,7 +65,11 @@ class DatasetEntry:
         """Where it is to be had, in words."""
         if self.hub:
             return f"huggingface.co/datasets/{self.hub}" + (f" ({self.subset})" if self.subset else "")
-        return self.url or ("made by a loading script, which today's libraries refuse: look for it elsewhere" if self.needs_script else "not stated")
+        return self.url or (
+            "made by a loading script, which today's libraries refuse: look for it elsewhere"
+            if self.needs_script
+            else "not stated"
+        )
 
     def files_in(self, folder: Path) -> list[Path]:
         """Its files in a data folder: `file`, else a file or folder that bears its name."""
@@ -110,7 +114,9 @@ def _entry(path: Path, row: dict[str, Any]) -> DatasetEntry:
     known = {one.name for one in fields(DatasetEntry)}
     unknown = sorted(set(row) - known)
     if unknown or not row.get("name"):
-        raise InvalidRegistry(f"{path.name}: {row.get('name', 'an entry without a name')}: unknown field {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        raise InvalidRegistry(
+            f"{path.name}: {row.get('name', 'an entry without a name')}: unknown field {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+        )
     entry = DatasetEntry(**{**row, "languages": tuple(row.get("languages", ()))})
     if entry.stage not in STAGES:
         raise InvalidRegistry(f"{path.name}: {entry.name}: stage {entry.stage!r}; known: {', '.join(STAGES)}")
@@ -130,7 +136,14 @@ def _by_name(path: Path, entries: Sequence[DatasetEntry]) -> dict[str, DatasetEn
 
 ALPACA_COLUMNS = {"prompt": "instruction", "query": "input", "response": "output", "history": "history"}
 SHAREGPT_COLUMNS = {"messages": "conversations"}
-COLUMNS = {**ALPACA_COLUMNS, **SHAREGPT_COLUMNS, "system": "system", "chosen": "chosen", "rejected": "rejected", "kto_tag": "kto_tag"}
+COLUMNS = {
+    **ALPACA_COLUMNS,
+    **SHAREGPT_COLUMNS,
+    "system": "system",
+    "chosen": "chosen",
+    "rejected": "rejected",
+    "kto_tag": "kto_tag",
+}
 _MEDIA = ("images", "videos", "audios")
 
 
@@ -140,7 +153,9 @@ def _dataset_info(path: Path, text: str) -> dict[str, DatasetEntry]:
     except ValueError as fault:
         raise InvalidRegistry(f"{path.name}: {fault}") from None
     if not isinstance(table, dict) or not all(isinstance(row, dict) for row in table.values()):
-        raise InvalidRegistry(f"{path.name}: expected an object that maps names to data sets, as CareGPT and LLaMA-Factory write it")
+        raise InvalidRegistry(
+            f"{path.name}: expected an object that maps names to data sets, as CareGPT and LLaMA-Factory write it"
+        )
     return {name: _info_entry(path, name, row) for name, row in table.items()}
 
 
@@ -148,8 +163,16 @@ def _info_entry(path: Path, name: str, row: dict[str, Any]) -> DatasetEntry:
     formatting, columns = row.get("formatting", "alpaca"), row.get("columns", {})
     if formatting not in ("alpaca", "sharegpt") or not isinstance(columns, dict):
         raise InvalidRegistry(f"{path.name}: {name}: formatting {formatting!r}; known: alpaca, sharegpt")
-    renaming = {COLUMNS[ours]: theirs for ours, theirs in columns.items() if ours in COLUMNS and isinstance(theirs, str)}
-    is_text = bool(columns) and not columns.get("response") and "prompt" in columns and not row.get("ranking") and formatting == "alpaca"
+    renaming = {
+        COLUMNS[ours]: theirs for ours, theirs in columns.items() if ours in COLUMNS and isinstance(theirs, str)
+    }
+    is_text = (
+        bool(columns)
+        and not columns.get("response")
+        and "prompt" in columns
+        and not row.get("ranking")
+        and formatting == "alpaca"
+    )
     media = [kind for kind in _MEDIA if columns.get(kind)]
     if is_text:
         reader, renaming = "plain_text", {"text": columns["prompt"]}
@@ -165,7 +188,9 @@ def _info_entry(path: Path, name: str, row: dict[str, Any]) -> DatasetEntry:
         hub=str(row.get("hf_hub_url", "")),
         subset=str(row.get("subset", "") or ""),
         split=str(row.get("split", "") or ""),
-        url=f"modelscope.cn/datasets/{row['ms_hub_url']}" if row.get("ms_hub_url") and not row.get("hf_hub_url") else "",
+        url=f"modelscope.cn/datasets/{row['ms_hub_url']}"
+        if row.get("ms_hub_url") and not row.get("hf_hub_url")
+        else "",
         file=str(row.get("file_name", "")),
         sha1=str(row.get("file_sha1", "")),
         reader=reader,
@@ -200,7 +225,11 @@ def state_of(entry: DatasetEntry, folder: Path) -> DatasetState:
         expected = entry.file or f"{entry.name}.jsonl (.json, .csv …) or a folder {entry.name}/"
         return DatasetState(entry, (), f"not in {folder}: put {expected} there; to be had from {entry.where}")
     if entry.sha1 and len(files) == 1 and sha1_of(files[0]) != entry.sha1:
-        return DatasetState(entry, files, f"{files[0].name} is not the file the registry means (SHA-1 differs): fetch it again from {entry.where}")
+        return DatasetState(
+            entry,
+            files,
+            f"{files[0].name} is not the file the registry means (SHA-1 differs): fetch it again from {entry.where}",
+        )
     return DatasetState(entry, files)
 
 
@@ -258,6 +287,10 @@ def load_models(path: Path = MODELS) -> list[ModelEntry]:
     for row in _toml(path, path.read_text(encoding="utf-8")).get("model", []):
         unknown = sorted(set(row) - {one.name for one in fields(ModelEntry)})
         if unknown or row.get("kind") not in ("base", "medical"):
-            raise InvalidRegistry(f"{path.name}: {row.get('name', 'an entry without a name')}: {', '.join(unknown) or 'kind base or medical'}")
-        entries.append(ModelEntry(**{**row, "languages": tuple(row.get("languages", ())), "stages": tuple(row.get("stages", ()))}))
+            raise InvalidRegistry(
+                f"{path.name}: {row.get('name', 'an entry without a name')}: {', '.join(unknown) or 'kind base or medical'}"
+            )
+        entries.append(
+            ModelEntry(**{**row, "languages": tuple(row.get("languages", ())), "stages": tuple(row.get("stages", ()))})
+        )
     return entries

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from finetune.records import ChoiceRecord, DialogueRecord, InvalidRecord, Message, PlainTextRecord, PreferenceRecord, TrainingRecord
+from finetune.records import (
+    ChoiceRecord,
+    DialogueRecord,
+    InvalidRecord,
+    Message,
+    PlainTextRecord,
+    PreferenceRecord,
+    TrainingRecord,
+)
 
 IGNORED = -100  # the label of a token that is not trained, as torch's cross-entropy has it
 TrainOn = Literal["all", "last"]
@@ -79,7 +87,9 @@ class Template:
         text = self.render([{"role": "user", "content": "q"}, {"role": "assistant", "content": probe}])
         after = text[text.rindex(probe) + len(probe) :].strip()
         if not after:
-            raise InvalidRecord("a chat template that marks the end of an answer; this tokenizer's does not, so a model would never stop")
+            raise InvalidRecord(
+                "a chat template that marks the end of an answer; this tokenizer's does not, so a model would never stop"
+            )
         return after
 
 
@@ -104,7 +114,9 @@ def rendered_text(record: TrainingRecord, template: Template, train_on: TrainOn 
         case DialogueRecord():
             return _dialogue(_with_system(record.system, record.messages), template, train_on)
         case PreferenceRecord():
-            return _dialogue(_with_system(record.system, (*record.prompt, Message("assistant", record.chosen))), template, "last")
+            return _dialogue(
+                _with_system(record.system, (*record.prompt, Message("assistant", record.chosen))), template, "last"
+            )
         case ChoiceRecord():
             return _dialogue(_with_system("", choice_messages(record)), template, "last")
 
@@ -134,7 +146,9 @@ def _dialogue(messages: list[dict[str, str]], template: Template, train_on: Trai
         start = len(head) if text.startswith(head) else _begin(text, head, messages[number]["content"], spans)
         end = text.find(template.stop, start)
         if end < 0:
-            raise InvalidRecord(f"an answer that ends with {template.stop!r}, found none: does the template leave turns out?")
+            raise InvalidRecord(
+                f"an answer that ends with {template.stop!r}, found none: does the template leave turns out?"
+            )
         spans.append((start, end + len(template.stop)))
     if not spans:
         raise InvalidRecord("an answer to train on, found none")
@@ -165,10 +179,15 @@ def rendered_tokens(
     encoded = tokenizer(text, add_special_tokens=isinstance(record, PlainTextRecord), return_offsets_mapping=True)
     spans = ((0, len(text)),) if isinstance(record, PlainTextRecord) else rendered.trained
     labels = _labels(encoded["input_ids"], encoded["offset_mapping"], spans)
+    learned_ends = {end for (_, end), label in zip(encoded["offset_mapping"], labels, strict=True) if label != IGNORED}
+    if any(end not in learned_ends for _, end in spans):
+        raise InvalidRecord("an answer whose last trained token ends it, found one that runs on into the next turn")
     ids = tuple(encoded["input_ids"][:max_tokens])
     labels = labels[:max_tokens]
     if all(label == IGNORED for label in labels):
-        raise InvalidRecord(f"an answer within {max_tokens} tokens, found none" if max_tokens else "a token to train on, found none")
+        raise InvalidRecord(
+            f"an answer within {max_tokens} tokens, found none" if max_tokens else "a token to train on, found none"
+        )
     return RenderedTokens(ids, tuple(labels), text)
 
 

@@ -9,7 +9,7 @@ import lzma
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import orjson
 
 from knowledge.errors import AssistantError
 
-COMPRESSED = {".gz": gzip.open, ".xz": lzma.open}
+COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 _BLOCK = 1 << 20  # characters read at a time from a JSON list
 _SNIFFED_BYTES = 1 << 20  # looked at to tell the encoding
 csv.field_size_limit(1 << 27)
@@ -49,7 +49,7 @@ def rows_of(path: Path) -> Iterator[Row | BadRow]:
     """The rows of a file by its name. Raises UnreadableData when nothing more can be read."""
     if not path.is_file():
         raise UnreadableData(f"{path}: no such file; `daozhen data doctor` says where data sets are to be had")
-    cut = ROWS[suffix_of(path)] if suffix_of(path) in ROWS else json_rows
+    cut = ROWS.get(suffix_of(path), json_rows)
     try:
         yield from cut(path)
     except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as fault:
@@ -107,7 +107,10 @@ def _parsed(number: int, line: str) -> Row | BadRow:
     try:
         return Row(number, json.loads(line))  # takes what orjson refuses: NaN, lone surrogates, control characters
     except (ValueError, RecursionError) as fault:
-        return BadRow(number, f"expected one JSON value a line, found {getattr(fault, 'msg', 'nesting too deep')} at column {getattr(fault, 'colno', 1)}")
+        return BadRow(
+            number,
+            f"expected one JSON value a line, found {getattr(fault, 'msg', 'nesting too deep')} at column {getattr(fault, 'colno', 1)}",
+        )
 
 
 def json_rows(path: Path) -> Iterator[Row | BadRow]:
@@ -170,16 +173,21 @@ def _listed(path: Path) -> Iterator[Row | BadRow]:
                 return
             try:
                 value, end = decoder.raw_decode(buffer, at)
-                if end == len(buffer) and not isinstance(value, (dict, list, str)):
+                if not isinstance(value, (dict, list, str)) and buffer[end : end + 1] not in tuple(" \t\r\n,]"):
                     raise ValueError("a number may go on in the next block")
             except (ValueError, RecursionError) as fault:
-                more = stream.read(max(_BLOCK, len(buffer) - at))  # doubling: a huge row is parsed a few times, not often
+                more = stream.read(
+                    max(_BLOCK, len(buffer) - at)
+                )  # doubling: a huge row is parsed a few times, not often
                 if more:
                     buffer, at = buffer[at:] + more, 0
                     continue
                 problem = getattr(fault, "msg", "nesting too deep")
                 place = line + buffer.count("\n", at, getattr(fault, "pos", at))
-                yield BadRow(place, f"expected the items of a JSON list, found {problem if at < len(buffer) else 'its end missing'}")
+                yield BadRow(
+                    place,
+                    f"expected the items of a JSON list, found {problem if getattr(fault, 'pos', at) < len(buffer.rstrip()) else 'its end missing'}",
+                )
                 return
             yield Row(line, value)
             line += buffer.count("\n", at, end)

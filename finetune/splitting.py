@@ -28,7 +28,9 @@ def split_records(records: Iterable[TrainingRecord], folder: Path, validation: f
         raise InvalidUsage(f"validation {validation} and test {test}: shares of all records, below 1 together")
     counts: Counter[str] = Counter(dict.fromkeys(PARTS, 0))
     with ExitStack() as stack:
-        writers: dict[str, RecordWriter] = {part: stack.enter_context(record_writer(folder / f"{part}.jsonl")) for part in PARTS}
+        writers: dict[str, RecordWriter] = {
+            part: stack.enter_context(record_writer(folder / f"{part}.jsonl")) for part in PARTS
+        }
         for record in records:
             part = part_of(record, validation, test)
             writers[part].write(record)

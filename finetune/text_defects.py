@@ -14,10 +14,12 @@ _CJK = r"\u3400-\u9fff"
 _BROKEN = re.compile(r"\ufffd|锟斤拷|烫烫烫|屯屯屯|[\ue000-\uf8ff]|[\x00-\x08\x0b\x0c\x0e-\x1f]{2,}")
 _MISREAD = re.compile(r"[\u00c2-\u00ef][\u0080-\u00bf\u2018-\u2122\u0152-\u0178]|[\u00a1-\u00ff]{4,}")
 _MISREAD_GBK = re.compile(r"[鈥锛銆鍙鐨涓鏄鍦鎴鐢鑻鍖璇闂]{1}.?[鈥锛銆鍙鐨涓鏄鍦鎴鐢鑻鍖璇闂]")
-_TAG = re.compile(r"</?(?:br|p|div|span|font|a|b|strong|em|i|u|img|table|tr|td|li|ul|ol|h[1-6])\b[^<>]{0,200}>", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:br|p|div|span|font|a|b|strong|em|i|u|img|table|tr|td|li|ul|ol|h[1-6])\b[^<>]{0,200}>", re.IGNORECASE
+)
 _ENTITY = re.compile(r"&(?:nbsp|lt|gt|amp|quot|ldquo|rdquo|hellip|mdash|middot|deg|#\d{2,5});")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b\x0c\x0e-\x1f]")
-_BLANKS = re.compile(r"[ \t\u00a0\u3000]{2,}")
+_BLANKS = re.compile(r"(?<=\S)[ \t\u00a0\u3000]{2,}")
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
 _ONE_CHARACTER = re.compile(rf"([A-Za-z{_CJK}])\1{{9,}}")
 _UNIT = re.compile(r"(\S.{1,29}?)\1{4,}")
@@ -42,9 +44,12 @@ _PHRASES = (
     r"(?:do )?(?:get back|write back) to (?:me|us) (?:if|for|in case)[^.!?\n]{0,80}",
 )
 _BOILERPLATE = re.compile(
-    rf"(?:^|(?<=[，,。.；;！!？?~～\s]))\s*(?:{'|'.join(_PHRASES)})[^，,。.！!？?\n]{{0,6}}(?:[，,。.！!？?~～]+|$|(?=\n))", re.IGNORECASE
+    rf"(?:^|(?<=[，,。.；;！!？?~～\s]))\s*(?:{'|'.join(_PHRASES)})[^，,。.！!？?\n]{{0,6}}(?:[，,。.！!？?~～]+|$|(?=\n))",
+    re.IGNORECASE,
 )
-_HEADINGS = re.compile(r"(?:^|(?<=[。！？\s]))(?:问题分析|病情分析|意见建议|指导意见|医生建议|病例分析|治疗方案|生活护理|医师解答|意见)\s*[:：]\s*(?:(?:指导意见|意见建议)\s*[:：])?")
+_HEADINGS = re.compile(
+    r"(?:^|(?<=[。！？\s]))(?:问题分析|病情分析|意见建议|指导意见|医生建议|病例分析|治疗方案|生活护理|医师解答|意见)\s*[:：]\s*(?:(?:指导意见|意见建议)\s*[:：])?"
+)
 _BARE_GREETING = re.compile(r"^(?:(?:您|你)好|hello|hi)[!！，,。.~\s]*$", re.IGNORECASE)
 _ANOTHER_ASSISTANT = re.compile(
     r"(?:作为|我是|as|i am|i'm)[^。.\n]{0,24}(?:openai|chatgpt|gpt-?[34]|claude|文心一言|通义千问|讯飞星火|百川|chatglm|智谱|llama|vicuna|alpaca|bing)"
@@ -81,7 +86,10 @@ def _read_again(text: str, wrong: str, right: str) -> str | None:
 def without_markup(text: str) -> str:
     """No HTML, no invisible characters, blanks and blank lines once."""
     if "<" in text:
-        text = _TAG.sub(lambda tag: "\n" if tag[0].lower().startswith(("<br", "<p", "</p", "<li", "<tr", "<div", "</div")) else "", text)
+        text = _TAG.sub(
+            lambda tag: "\n" if tag[0].lower().startswith(("<br", "<p", "</p", "<li", "<tr", "<div", "</div")) else "",
+            text,
+        )
     if "&" in text:
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
     text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -114,7 +122,9 @@ def repeats(text: str) -> bool:
             return False  # what compresses little repeats little
     elif max(Counter(map("".join, pairwise(text))).values(), default=0) < 5:
         return False  # said five times in a row, two neighbouring characters are there five times
-    if any(re.search(r"\w", match[1]) and not match[1].isdigit() for match in _UNIT.finditer(text)) or _WORDS.search(text):
+    if any(re.search(r"\w", match[1]) and not match[1].isdigit() for match in _UNIT.finditer(text)) or _WORDS.search(
+        text
+    ):
         return True
     sentences = [sentence.strip() for sentence in _SENTENCE.findall(text) if len(sentence.strip()) > 3]
     return len(sentences) >= 6 and len(set(sentences)) * 2 <= len(sentences)

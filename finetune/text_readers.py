@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.records import DialogueRecord, InvalidRecord, Message, PlainTextRecord, PreferenceRecord, dialogue, shape_of
+from finetune.records import (
+    DialogueRecord,
+    InvalidRecord,
+    Message,
+    PlainTextRecord,
+    PreferenceRecord,
+    dialogue,
+    shape_of,
+)
 from finetune.row_files import BadRow, Row, opened, table_rows
 from finetune.turns import dialogue_of, spoken_text
 
@@ -42,7 +50,7 @@ def drug_label_of(text: str) -> DrugLabel:
 
 
 def drug_label(row: Any) -> Iterator[PlainTextRecord]:
-    """"某药\\n药品类型:维生素类\\n适应证:用于…" (CareGPT's drug.json)"""
+    """ "某药\\n药品类型:维生素类\\n适应证:用于…" (CareGPT's drug.json)"""
     label = drug_label_of(spoken_text(row))
     lines = [f"{heading}：{said}" for heading, said in label.fields.items()]
     yield PlainTextRecord("\n".join([label.name, *lines]), tags=("drug_label",))
@@ -56,7 +64,7 @@ def department_guide(row: Any) -> Iterator[PlainTextRecord]:
 
 
 def department_list(row: Any) -> Iterator[PlainTextRecord]:
-    """"【内科：】全科医学 心内科 感染病科" (CareGPT's 导诊目录.txt); departments in no group stand on a line of their own"""
+    """ "【内科：】全科医学 心内科 感染病科" (CareGPT's 导诊目录.txt); departments in no group stand on a line of their own"""
     line = spoken_text(row)
     group = _GROUP.match(line)
     names = (group[2] if group else line).split()
@@ -116,7 +124,9 @@ def consultation_text(path: Path) -> Iterator[tuple[int, DialogueRecord] | BadRo
                 report.append(line)
             elif part == "Dialogue" and line:
                 if match := _SPEAKER_LINE.match(line):
-                    turns.append(("user" if match[1].casefold() in ("病人", "患者", "patient") else "assistant", match[2]))
+                    turns.append(
+                        ("user" if match[1].casefold() in ("病人", "患者", "patient") else "assistant", match[2])
+                    )
                 elif turns:
                     turns[-1] = (turns[-1][0], f"{turns[-1][1]}\n{line}".strip())
     if turns:
@@ -173,4 +183,8 @@ def joined_tables(path: Path) -> Iterator[tuple[int, DialogueRecord | Preference
 def _texts(path: Path, key: str) -> dict[str, str]:
     if not path.is_file():
         raise InvalidRecord(f"{path.name} beside it, which holds the texts")
-    return {row.value[key]: row.value["content"] for row in table_rows(path) if isinstance(row, Row) and key in row.value and "content" in row.value}
+    return {
+        row.value[key]: row.value["content"]
+        for row in table_rows(path)
+        if isinstance(row, Row) and key in row.value and "content" in row.value
+    }

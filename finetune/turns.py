@@ -10,16 +10,50 @@ from finetune.records import DialogueRecord, InvalidRecord, Message, Role, shape
 
 SPEAKERS: dict[str, Role] = {
     **dict.fromkeys(
-        ("user", "human", "patient", "patients", "client", "prompter", "seeker", "usr", "病人", "患者", "用户", "咨询者", "求助者", "问", "0"),
+        (
+            "user",
+            "human",
+            "patient",
+            "patients",
+            "client",
+            "prompter",
+            "seeker",
+            "usr",
+            "病人",
+            "患者",
+            "用户",
+            "咨询者",
+            "求助者",
+            "问",
+            "0",
+        ),
         "user",
     ),
     **dict.fromkeys(
-        ("assistant", "gpt", "chatgpt", "bot", "model", "doctor", "counselor", "counsellor", "supporter", "sys", "医生", "专家", "助手", "咨询师", "答", "1"),
+        (
+            "assistant",
+            "gpt",
+            "chatgpt",
+            "bot",
+            "model",
+            "doctor",
+            "counselor",
+            "counsellor",
+            "supporter",
+            "sys",
+            "医生",
+            "专家",
+            "助手",
+            "咨询师",
+            "答",
+            "1",
+        ),
         "assistant",
     ),
 }
 _SPOKEN = re.compile(
-    r"^[ \t]*(?:<(user|bot)>|(patient|doctor|human|assistant|user|病人|患者|用户|医生|专家|问|答))[ \t]*[:：][ \t]*", re.IGNORECASE | re.MULTILINE
+    r"^[ \t]*(?:<(user|bot)>|(patient|doctor|human|assistant|user|病人|患者|用户|医生|专家|问|答))[ \t]*[:：][ \t]*",
+    re.IGNORECASE | re.MULTILINE,
 )
 _TAGGED = re.compile(r"<(user|bot)>\s*[:：]\s*")
 _HH = re.compile(r"\n\n(Human|Assistant):\s?")
@@ -72,7 +106,9 @@ def prompting(turns: Iterable[tuple[Role, str]]) -> tuple[Message, ...]:
     return (*alternating([*said, ("assistant", "…")])[:-1],)
 
 
-def listed_turns(turns: Any, role_key: str | None = None, text_key: str | None = None) -> tuple[list[tuple[Role, str]], str]:
+def listed_turns(
+    turns: Any, role_key: str | None = None, text_key: str | None = None
+) -> tuple[list[tuple[Role, str]], str]:
     """The turns of a list of objects, and the system prompt among them. Keys are found by their usual names when not given."""
     if not isinstance(turns, list) or not turns:
         raise InvalidRecord(f"a list of turns, found {shape_of(turns)}")

@@ -20,7 +20,12 @@ _SURNAMES = (
     "訾辛阚那简饶空曾毋沙乜养鞠须丰巢关蒯相查后荆红游竺权逯盖益桓公肖闫覃邸"
 )
 _HAN = r"[\u4e00-\u9fff]"
-_GIVEN = rf"(?:欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|慕容|司徒|夏侯|令狐|[{_SURNAMES}])(?:·?{_HAN}){{1,2}}"
+_NO_NAME = (
+    "[的了是我你您他她它们谢和在说请让看给有没去先就都要找过着不也问叫医]"  # never part of a name after a surname
+)
+_GIVEN = (
+    rf"(?:欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|慕容|司徒|夏侯|令狐|[{_SURNAMES}])(?:·?(?!{_NO_NAME}){_HAN}){{1,2}}"
+)
 _END = rf"(?!{_HAN})"
 _CITY = rf"{_HAN}{{2,8}}?(?:省|自治区|市|州|县|区)"
 _STREET = rf"{_HAN}{{1,10}}?(?:路|街|大道|胡同|巷|弄|村|镇|乡|屯|小区|花园|家园|新村|公寓|苑)"
@@ -50,12 +55,23 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{NUMBER}",
     ),
     (re.compile(r"(?<![\d.])(?=[A-Za-z]{0,3}\d)[A-Za-z]{0,3}\d{7,}[Xx]?(?![\d.])"), NUMBER),
-    (re.compile(rf"((?:家住|住在|住址|地址|住)(?:是|为)?[:：]?\s*)(?:{_CITY}|{_STREET})[^，。；,;\s]*"), rf"\1{ADDRESS}"),
+    (
+        re.compile(rf"((?:家住|住在|住址|地址|住)(?:是|为)?[:：]?\s*)(?:{_CITY}|{_STREET})[^，。；,;\s]*"),
+        rf"\1{ADDRESS}",
+    ),
     (re.compile(rf"(?:{_CITY})*{_STREET}{_HOUSE}"), ADDRESS),
-    (re.compile(r"\b\d{1,5} (?:[A-Z][a-z]+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Close|Way|Court)\b\.?"), ADDRESS),
+    (
+        re.compile(
+            r"\b\d{1,5} (?:[A-Z][a-z]+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Close|Way|Court)\b\.?"
+        ),
+        ADDRESS,
+    ),
     (re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"), ADDRESS),
     (re.compile(rf"((?:姓名|名字|患者姓名|联系人|家属)(?:是|为|叫)?[:：]?\s*){_GIVEN}"), rf"\1{NAME}"),
-    (re.compile(rf"((?:我|他|她|本人|孩子|宝宝|儿子|女儿|名|患者|爱人|老公|老婆)(?:的名字)?叫(?:做)?){_GIVEN}"), rf"\1{NAME}"),
+    (
+        re.compile(rf"((?:我|他|她|本人|孩子|宝宝|儿子|女儿|名|患者|爱人|老公|老婆)(?:的名字)?叫(?:做)?){_GIVEN}"),
+        rf"\1{NAME}",
+    ),
     (re.compile(rf"(我是)(?:{_GIVEN}){_END}"), rf"\1{NAME}"),
     (re.compile(rf"{_GIVEN}(?=先生|女士|小姐|同志|大夫|医生|主任|教授|护士|阿姨|大爷|大妈)"), NAME),
     (re.compile(rf"(?<!{_HAN})[{_SURNAMES}](?=先生|女士|小姐|大夫|医生|主任|教授|护士长?)"), NAME),

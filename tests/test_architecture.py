@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "ui": {"knowledge", "rag", "ingest", "finetune"},
 }
 SUNSET = {"langchain_community", "langchain_classic", "pickle"}
-HOMES = {"faiss": {"rag/passage_index.py"}, "pypdf": {"ingest/readers.py"}, "bm25s": {"rag/lexical.py"}}
+HOMES = {"faiss": {"rag/passage_index.py"}, "pypdf": {"ingest/readers.py"}, "bm25s": {"rag/lexical.py"}, "rensa": {"finetune/duplicates.py"}}
 
 
 def imports_of(path: Path) -> set[str]:

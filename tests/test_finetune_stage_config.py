@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -61,15 +62,16 @@ def test_a_config_that_is_not_there_is_told(tmp_path: Path) -> None:
         StageConfig.read(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
+STAGES = [path for path in sorted(CONFIGS.glob("*.toml")) if "stage" in tomllib.loads(path.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("path", STAGES, ids=lambda path: path.name)
 def test_every_config_that_ships_can_be_read(path: Path) -> None:
-    if path.stem == "embedder":
-        pytest.skip("the embedder's own form")
     if path.stem.startswith("pipeline"):
         pipeline = read_pipeline(path)
         assert [step_config(path, pipeline, step, Path("runs")) for step in pipeline.steps]
     else:
-        StageConfig.from_values({**__import__("tomllib").loads(path.read_text(encoding="utf-8"))}, path.name)
+        assert StageConfig.read(path).name
 
 
 def test_every_stage_has_a_config_that_ships() -> None:

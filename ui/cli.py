@@ -13,11 +13,13 @@ from ui.lazy_commands import LazyCommands
 COMMANDS = {
     "ask": ("ui.ask_command", "ask", "Ask one question; print urgency, departments and a cited answer."),
     "chat": ("ui.chat_command", "chat", "Serve the triage chat in the browser."),
+    "data": ("ui.data_command", "data", "List, convert, clean, mix and look at training data."),
     "index": ("ui.index_command", "index", "Build and look at the passage index."),
     "knowledge": ("ui.knowledge_command", "knowledge", "Check and export departments, red flags and guides."),
     "eval": ("ui.eval_command", "evaluate", "Measure retrieval on data of your own."),
     "export": ("ui.export_command", "export", "Write a trained model, or dialogues, in another form."),
     "predict": ("ui.predict_command", "predict", "Write a model's answers to a file of prompts."),
+    "models": ("ui.models_command", "models", "The catalogue of bases and open medical models."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }
 
