@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
-_LETTERS = r"[A-Z](?:\s*(?:[,，、和与及/&]|and\b)?\s*[A-Z](?![a-z]))*"
+_LETTERS = r"[A-Z](?:\s*(?:[,，、和与及/&]\s*)?(?:and\s+)?\s*[A-Z](?![a-z]))*"
 _NOT_A_WORD = r"(?![A-Za-z]|\s+[a-z])"  # "A" may be an article
 _MARKED = re.compile(
     rf"(?i:答案|选项|answers?|options?|选)\s*(?i:是|为|应为|应选|is|are|:|：)*\s*[\[（(【*]*\s*({_LETTERS})(?![a-z])"
@@ -34,7 +34,7 @@ def answered_letters(text: str, options: Collection[str]) -> frozenset[str]:
     known = {letter.upper() for letter in options}
     for found in (list(_MARKED.finditer(text))[-1:], [_LEADING.match(text)]):
         for match in found:
-            letters = frozenset(re.findall(r"[A-Z]", match[1].upper())) if match else frozenset()
+            letters = frozenset(re.findall(r"[A-Z]", match[1])) if match else frozenset()
             if letters and letters <= known:
                 return letters
     return frozenset(letter for letter in _ALONE.findall(text) if letter in known)

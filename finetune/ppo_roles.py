@@ -26,7 +26,6 @@ class Roles:
         import torch
 
         self.model = model
-        decoder = self.decoder
         hidden, device = model.config.get_text_config().hidden_size, next(model.parameters()).device
         self.value_head = torch.nn.Linear(hidden, 1, device=device)
         torch.nn.init.zeros_(self.value_head.weight)
@@ -42,7 +41,6 @@ class Roles:
             self._add_frozen("reward", reward_dir)
         self.take("default")
         trainable_in_float32(model)
-        assert decoder is self.decoder
 
     @property
     def decoder(self) -> Any:
