@@ -21,6 +21,7 @@ _SAMPLE_BYTES = 1 << 16
 
 def require_training_libraries() -> None:
     """Raises MissingExtra where the finetune extra is not installed."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says on every start which hub it did not reach
     try:
         import accelerate  # noqa: F401
         import datasets  # noqa: F401
@@ -43,7 +44,6 @@ def guard_cpu_quantization() -> None:
     except ImportError as fault:
         raise MissingExtra(f"4-bit weights need {fault.name}: pip install 'daozhen[models]'") from None
     modules.has_avx512bf16 = lambda: False
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says on every start which hub it did not reach
 
 
 def device_name() -> str:

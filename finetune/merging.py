@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.adapter import RECIPE, read_recipe, replace_folder, require_adapter_of
-from finetune.base_model import load_base, load_tokenizer, quantization
+from finetune.base_model import load_base, load_tokenizer, quantization, require_base
 from finetune.chat_template import stop_token_ids
 from finetune.stage_config import BaseSettings
 from knowledge.errors import TrainingFailed
@@ -58,6 +58,7 @@ def merge_adapter(
     base = base or recipe.get("base", {}).get("model", "")
     if not base:
         raise TrainingFailed(f"{adapter_dir}: does not say which base it belongs to; name it with --base")
+    require_base(BaseSettings(model=base))
     require_mergeable(adapter_dir, base)
     if model_dir.exists() and any(model_dir.iterdir()):
         raise TrainingFailed(f"{model_dir}: not empty; name a folder that does not exist yet")

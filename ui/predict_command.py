@@ -31,10 +31,8 @@ def predict(data: Path, model: str, adapter: str, out: Path, batch_size: int, ma
     quiet_libraries()
     from finetune.chat_generation import ChatGenerator
     from finetune.predicting import predict as write_predictions
-    from finetune.stage_rows import require_files
     from finetune.training import quiet_training_libraries
 
-    require_files([data.name], data.parent)
     quiet_training_libraries()
 
     def generator() -> ChatGenerator:
