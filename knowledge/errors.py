@@ -66,6 +66,12 @@ class TrainingFailed(AssistantError):
     """A training run cannot start, or does not learn."""
 
 
+class TrainingStopped(AssistantError):
+    """A training run was stopped by its user; the text says where it can go on."""
+
+    exit_code = 130
+
+
 class InvalidEvaluationSet(AssistantError):
     """A set to measure with does not say what its form needs; the text names file and line."""
 

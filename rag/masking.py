@@ -132,3 +132,8 @@ def mask(text: str) -> str:
     for pattern, instead in _RULES:
         text = pattern.sub(instead, text)
     return text
+
+
+def masked(text: str) -> str:
+    """The text as it may leave this machine."""
+    return mask(text)

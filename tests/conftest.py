@@ -30,3 +30,15 @@ def assistant(built_home: Path):
     from rag import load_assistant
 
     return load_assistant(Settings(built_home))
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chat model of two small layers with random weights."""
+    pytest.importorskip("trl")
+    import torch
+
+    from tests.tiny_chat_model import build_tiny_chat_model
+
+    torch.set_num_threads(1)
+    return build_tiny_chat_model(tmp_path_factory.mktemp("tiny") / "base")

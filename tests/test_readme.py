@@ -16,7 +16,10 @@ SERVERS = (
     "daozhen chat",
     "daozhen train",
     "daozhen talk",
-)  # the browser test, the training test and the talk test run these
+    "daozhen predict",
+    "daozhen eval model",
+    "daozhen export",
+)  # the browser test, the training tests and the talk test run these
 COMMANDS = [
     line.split("   ")[0].strip()
     for kind, body in BLOCKS

@@ -19,6 +19,8 @@ COMMANDS = {
     "talk": ("ui.talk_command", "talk", "Talk with the assistant in the terminal."),
     "eval": ("ui.eval_command", "evaluate", "Measure a part of daozhen on data of your own."),
     "triage": ("ui.triage_command", "triage", "Learn a hospital's own routing from its solved cases."),
+    "export": ("ui.export_command", "export", "Write a trained model, or dialogues, in another form."),
+    "predict": ("ui.predict_command", "predict", "Write a model's answers to a file of prompts."),
     "models": ("ui.models_command", "models", "The catalogue of bases and open medical models."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }

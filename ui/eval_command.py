@@ -19,6 +19,7 @@ EVALUATIONS = {
     ),
     "triage": ("ui.eval_triage_command", "triage", "Score the choice of departments on solved cases."),
     "urgency": ("ui.eval_triage_command", "urgency", "Score the level given to vignettes."),
+    "model": ("ui.eval_model_command", "model", "Compare a tuned language model with its base."),
 }
 
 
@@ -31,4 +32,5 @@ def evaluate() -> None:
     daozhen eval answers our-questions.jsonl
     daozhen eval triage solved.jsonl --folds 5
     daozhen eval urgency vignettes.jsonl
+    daozhen eval model --model ~/models/base --adapter runs/sft/adapter --exams exams.jsonl
     """
