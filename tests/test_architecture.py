@@ -23,6 +23,8 @@ HOMES = {
     "pypdf": {"ingest/pdf_pages.py"},
     "docx": {"ingest/word_reader.py"},
     "openpyxl": {"ingest/sheet_readers.py"},
+    "fastapi": {"ui/api.py", "ui/api_chat.py", "ui/api_faults.py", "ui/api_server.py"},
+    "uvicorn": {"ui/api_server.py"},
     "xxhash": {"rag/manifest.py"},
 }
 

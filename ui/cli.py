@@ -17,6 +17,7 @@ COMMANDS = {
     "knowledge": ("ui.knowledge_command", "knowledge", "Check and export departments, red flags and guides."),
     "talk": ("ui.talk_command", "talk", "Talk with the assistant in the terminal."),
     "eval": ("ui.eval_command", "evaluate", "Measure a part of daozhen on data of your own."),
+    "serve": ("ui.serve_command", "serve", "Serve the API: OpenAI's chat completions, triage, retrieval."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }
 
@@ -32,6 +33,7 @@ def cli() -> None:
     daozhen chat                              the triage chat at http://127.0.0.1:8501
     daozhen ask "奶奶胸口疼，直冒冷汗"        one question, one answer
     daozhen ask "I twisted my ankle" --json   the same for a program
+    daozhen serve                             the API at http://127.0.0.1:8000/v1
     daozhen index rebuild --source ~/guides   add your own documents
     """
 
