@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -20,7 +19,6 @@ from ui.api import ApiSettings, make_api
 from ui.api_content import ReplyContent, count_tokens
 from ui.api_history import MAX_REMEMBERED, Histories
 from ui.api_limits import ApiLimits
-from ui.api_models import MAX_SAID_CHARS
 from ui.api_work import Stopped, Wanted
 
 HERE = "http://127.0.0.1"
@@ -279,7 +277,7 @@ def test_an_answer_that_takes_too_long_ends_with_504_or_with_the_stream(assistan
     writer = SlowWriter()
     slow = replace(assistant, writer=writer)
     with client_of(slow, limits=ApiLimits(seconds=1.5)) as client:
-        assert ask(slow and client, "谢谢").status_code == 200  # loads what is loaded once
+        assert ask(client, "谢谢").status_code == 200  # loads what is loaded once
         late = ask(client, "膝盖疼，上下楼不舒服")
         stream = ask(client, "膝盖疼，上下楼不舒服", stream=True)
         writer.go_on.set()
@@ -351,7 +349,6 @@ def test_a_replayed_history_is_the_conversation_it_was(assistant, said):
     histories = Histories(assistant)
     assert histories.after(said, None, Wanted()) == conversation
     assert histories.after(said, None, Wanted()) == conversation  # remembered
-    assert Histories(assistant).after(said[:1], None, Wanted()) != conversation or len(said) == 1 or conversation.turns
 
 
 def test_histories_are_bounded_and_forgotten_and_a_language_is_part_of_them(assistant):
@@ -429,7 +426,3 @@ def test_work_nobody_waits_for_ends_and_leaves_no_thread_busy(assistant):
         writer.go_on.set()
     app.state.workers.close()
     assert writer.ended.wait(30)
-
-
-def test_the_talk_may_be_as_long_as_it_says(client):
-    assert MAX_SAID_CHARS >= 4000 and threading.active_count() < 64

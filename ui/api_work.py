@@ -43,7 +43,8 @@ class Workers:
     """A fixed number of threads. Waiting work is done in the order it came; work whose client has left is not begun."""
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, "assistant")
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None  # made by the first work, also after `close`
         self._running: set[Wanted] = set()
 
     @property
@@ -78,6 +79,7 @@ class Workers:
                 hand("fault", fault)
 
         self._running.add(wanted)
+        self._pool = self._pool or ThreadPoolExecutor(self._threads, "assistant")
         running = self._pool.submit(work)
         try:
             while True:
@@ -107,7 +109,9 @@ class Workers:
         """Nothing new is begun; what runs ends at its next part."""
         for wanted in tuple(self._running):
             wanted.end()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
