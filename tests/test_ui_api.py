@@ -62,7 +62,9 @@ def test_a_completion_says_the_urgency_first_and_holds_what_the_assistant_decide
     assert completion["usage"]["completion_tokens"] == count_tokens(choice["message"]["content"])
 
 
-@pytest.mark.parametrize("text", ["膝盖疼，上下楼不舒服", "my son has a fever of 39.5 and a rash", "thank you", "我不想活了"])
+@pytest.mark.parametrize(
+    "text", ["膝盖疼，上下楼不舒服", "my son has a fever of 39.5 and a rash", "thank you", "我不想活了"]
+)
 def test_a_stream_says_what_the_whole_completion_says(client, text):
     whole = ask(client, text).json()
     response = ask(client, text, stream=True, stream_options={"include_usage": True})
@@ -226,7 +228,12 @@ def test_the_docs_page_loads_nothing_from_anywhere(client):
 
 def test_a_key_is_asked_for_below_v1_and_nowhere_else(assistant):
     with client_of(assistant, key=KEY, hosts=None) as client:
-        for header in ({}, {"authorization": "Bearer wrong"}, {"authorization": KEY}, {"authorization": "Bearer ключ".encode()}):
+        for header in (
+            {},
+            {"authorization": "Bearer wrong"},
+            {"authorization": KEY},
+            {"authorization": "Bearer ключ".encode()},
+        ):
             refused = client.get("/v1/models", headers=header)
             assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
             assert refused.json()["error"]["code"] == "invalid_api_key"
@@ -309,7 +316,9 @@ def test_a_fault_of_the_assistant_is_told_without_its_text_and_logged_without_th
         unavailable = ask(client, "膝盖疼，上下楼不舒服")
     assert whole.status_code == 500 and stream[-1]["error"]["code"] == "internal_error"
     assert unavailable.status_code == 503 and "nurse" not in unavailable.text
-    ours = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]  # the client's own
+    ours = [
+        record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))
+    ]  # the client's own
     logged = "\n".join(logging.Formatter().format(record) for record in ours)
     assert "ValueError in" in logged and "膝" not in logged and "%E8%86%9D" not in logged
 
@@ -334,7 +343,19 @@ def test_sixteen_threads_never_mix_what_their_patients_said(client):
 
 
 words = st.sampled_from(
-    ["肚子疼两天了", "不知道", "1", "没有", "会传染吗", "谢谢", "my knee hurts", "那我老公呢", "他也发烧", "胸口疼", "2"]
+    [
+        "肚子疼两天了",
+        "不知道",
+        "1",
+        "没有",
+        "会传染吗",
+        "谢谢",
+        "my knee hurts",
+        "那我老公呢",
+        "他也发烧",
+        "胸口疼",
+        "2",
+    ]
 )
 
 

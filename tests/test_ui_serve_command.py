@@ -162,3 +162,24 @@ def test_a_key_comes_from_the_file_or_the_environment(tmp_path, monkeypatch):
     assert read_key(None) == KEY and read_key(tmp_path / "key") == KEY[::-1]
     monkeypatch.delenv("DAOZHEN_API_KEY")
     assert read_key(None) is None
+
+
+def test_what_the_readme_shows_of_the_api_works(assistant, capsys):
+    import re
+    import shlex
+    from pathlib import Path
+
+    import httpx
+
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```py\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    requests = [shlex.split(line) for line in readme.splitlines() if line.startswith("curl ")]
+    with serving(assistant) as (port, _):
+        names: dict[str, object] = {}
+        exec(compile(code.replace(":8000", f":{port}"), "README.md", "exec"), names)
+        for _, address, *options in requests:
+            address, body = address.replace(":8000", f":{port}"), options[-1] if "-d" in options else None
+            headers = {"Content-Type": "application/json"}
+            answer = httpx.post(address, content=body, headers=headers) if body else httpx.get(address)
+            assert answer.status_code == 200 and answer.json()
+    assert names["urgency"] == "IV" and "[1]" in capsys.readouterr().out and len(requests) == 3

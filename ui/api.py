@@ -40,6 +40,7 @@ from ui.api_models import (
     TriageRequest,
     TriageResponse,
     check_length,
+    length_of,
 )
 from ui.api_work import Wanted, Workers, unless_gone
 from ui.reply_text import chosen
@@ -149,7 +150,7 @@ def make_api(assistant: Assistant, settings: ApiSettings = ApiSettings()) -> Fas
 
         def work(wanted: Wanted) -> dict[str, Any]:
             before = asked.conversation or Conversation()
-            check_length(len(before.said()) + len(asked.text))
+            check_length(length_of(before) + len(asked.text))
             reply = triaging.reply(chosen(asked.text, before.pending), before, asked.language)
             told = extension_of(reply)
             if told["triage"] and not told["hand_off"]:
@@ -179,7 +180,7 @@ def make_api(assistant: Assistant, settings: ApiSettings = ApiSettings()) -> Fas
         return await unless_gone(request, workers.done(work, settings.limits.seconds))
 
     @app.get("/health", tags=["daozhen"])
-    async def health() -> HealthResponse:
+    def health() -> HealthResponse:  # in a thread: taking up a new generation takes a moment
         """Whether the server answers, from which generation of the index, and who writes."""
         index = assistant.search.index
         return HealthResponse(

@@ -13,7 +13,6 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from knowledge.conversation import Conversation
 from knowledge.errors import AssistantError
 from knowledge.records import Language
 from knowledge.replies import AssistantReply, TriageDecision
@@ -21,7 +20,7 @@ from rag.assistant import Assistant, checked, reply_language
 from ui.api_content import ReplyContent, count_tokens, extension_of, triage_as_json
 from ui.api_faults import ApiFault, fault_of
 from ui.api_history import Histories
-from ui.api_models import ChatRequest, check_length, said_by
+from ui.api_models import ChatRequest, check_length, length_of, said_by
 from ui.api_work import Wanted, Workers, unless_gone
 from ui.reply_text import chosen
 
@@ -76,7 +75,7 @@ class ChatDesk:
         language: Language | None = extension.language if extension else None
         carried = extension.conversation if extension else None
         if carried is not None:
-            check_length(_length(carried) + len(said[-1]))
+            check_length(length_of(carried) + len(said[-1]))
         before = carried if carried is not None else self.histories.after(said[:-1], language, wanted)
         text = checked(chosen(said[-1], before.pending))
         content = ReplyContent(language or reply_language(text, before), asked.token_limit)
@@ -130,10 +129,6 @@ async def _whole(parts: AsyncGenerator[Said, None], head: dict[str, Any], prompt
         "usage": _usage(prompt_tokens, last.tokens),
         "daozhen": extension_of(last.reply),
     }
-
-
-def _length(conversation: Conversation) -> int:
-    return sum(len(turn.text) + len(turn.says or "") for episode in conversation.episodes for turn in episode.turns)
 
 
 def _usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:

@@ -77,10 +77,12 @@ def _of_invalid_request(request: Request, error: Exception) -> JSONResponse:
     """The first thing wrong, by its place; the value itself is not sent back."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = ".".join(str(part)[:40] for part in first["loc"][1:9]) if len(first["loc"]) > 1 else ""
-    too_many = first["type"] in ("too_long",)
+    place = "" if first["type"] == "json_invalid" else ".".join(str(part)[:40] for part in first["loc"][1:9])
+    too_many = first["type"] == "too_long"  # a list; a text that is too long is another type
     message = f"{place or 'body'}: {_plain(first)}"
-    return ApiFault(413 if too_many else 400, "too_long" if too_many else "invalid_request", message, place).response()
+    return ApiFault(
+        413 if too_many else 400, "too_long" if too_many else "invalid_request", message, place or None
+    ).response()
 
 
 def _plain(first: Mapping[str, Any]) -> str:

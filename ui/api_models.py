@@ -252,6 +252,11 @@ def said_by(messages: list[UserMessage | OtherMessage]) -> list[str]:
     return said
 
 
+def length_of(conversation: Conversation) -> int:
+    """Characters that the rules read of a carried talk."""
+    return sum(len(turn.text) + len(turn.says or "") for episode in conversation.episodes for turn in episode.turns)
+
+
 def check_length(characters: int) -> None:
     """Raises ApiFault 413 where a talk is longer than may be read at once."""
     if characters > MAX_SAID_CHARS:

@@ -62,7 +62,9 @@ async def request(client: httpx.AsyncClient, said: list[str], stream: bool) -> t
         async for piece in response.aiter_text():
             first = first or time.perf_counter() - begun
             text += piece
-    whole = response.status_code == 200 and ("[DONE]" in text and '"error"' not in text if stream else "daozhen" in text)
+    whole = response.status_code == 200 and (
+        "[DONE]" in text and '"error"' not in text if stream else "daozhen" in text
+    )
     return first, time.perf_counter() - begun, response.status_code if whole else 0
 
 
@@ -93,13 +95,18 @@ async def measure(address: str, server: int, at_once: int, rounds: int, turns: i
                     said.append(draw.choice(ANSWERS))
 
         await asyncio.gather(*(talk(number) for number in range(turns // TURNS_A_TALK)))
-        print(f"memory: {before:.0f} MiB before, {memory_mib(server):.0f} MiB after {sum(done.values())} turns, {dict(done)}")
+        print(
+            f"memory: {before:.0f} MiB before, {memory_mib(server):.0f} MiB after {sum(done.values())} turns, {dict(done)}"
+        )
 
 
 def show(name: str, measured: list[tuple[float, float, int]]) -> None:
     wrong = sum(status != 200 for _, _, status in measured)
     line = f"{name:34} {len(measured):5} requests, {wrong} wrong;"
-    for label, values in (("first words", [first for first, _, _ in measured]), ("end", [end for _, end, _ in measured])):
+    for label, values in (
+        ("first words", [first for first, _, _ in measured]),
+        ("end", [end for _, end, _ in measured]),
+    ):
         p95 = statistics.quantiles(values, n=20)[18]
         line += f"  {label} p50 {statistics.median(values) * 1000:,.0f} ms, p95 {p95 * 1000:,.0f} ms;"
     print(line)
