@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from knowledge.urgency import UrgencyLevel
-from rag.assistant import language_of
 from rag.citations import written_sentences
+from rag.dialogue import language_of
 from rag.evidence import DraftSentence, Evidence
 from rag.gates import Admitted, judge
 from rag.model_writer import abstains

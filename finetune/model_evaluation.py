@@ -24,7 +24,7 @@ from finetune.text_measures import bleu4, repetition, rouge
 from knowledge.errors import InvalidEvaluationSet
 from knowledge.prompts import NumberedPassage, answer_messages
 from knowledge.urgency import UrgencyLevel
-from rag.assistant import language_of
+from rag.dialogue import language_of
 from rag.evaluation_retrieval import interval
 
 Messages = list[dict[str, str]]

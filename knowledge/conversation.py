@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError, WithJsonSchema
 
 from knowledge.errors import InvalidConversation
 from knowledge.records import Language
@@ -40,6 +40,7 @@ _Level = Annotated[
         lambda level: level if isinstance(level, UrgencyLevel) else UrgencyLevel.from_label(str(level)[:20])
     ),
     PlainSerializer(lambda level: level.label),
+    WithJsonSchema({"type": "string", "enum": [level.label for level in UrgencyLevel]}),
 ]
 _STRICT = ConfigDict(extra="forbid")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from knowledge.errors import WriterUnavailable
 from knowledge.hotlines import load_hotlines
@@ -20,6 +21,7 @@ from rag.retriever import HybridSearch
 from rag.wording import normalise
 from rag.writers import ExtractiveWriter, Writer
 
+Keyed = TypeVar("Keyed", AnswerSentence, Citation)
 MIN_MODEL_SENTENCES = 2  # let through; with fewer the extractive answer is given instead
 
 _ABSTAINS = {
@@ -70,14 +72,34 @@ def level_advice(level: UrgencyLevel, language: Language) -> CitedAnswer:
     return CitedAnswer((AnswerSentence(text, "1"),), (citation,))
 
 
-def joined(first: CitedAnswer, second: CitedAnswer | Abstention) -> CitedAnswer:
-    """One answer of two, keys numbered through; an abstention adds nothing."""
+def following(
+    first: CitedAnswer | None, said: Generator[AnswerPiece, None, CitedAnswer | Abstention]
+) -> Generator[AnswerPiece, None, CitedAnswer | Abstention]:
+    """The pieces of an answer, then those of another, keys numbered through; returns both as one.
+
+    first may be None; an abstention adds nothing to it.
+    """
+    if first is None:
+        return (yield from said)
+    for sentence, citation in zip(first.sentences, first.citations, strict=True):
+        yield AnswerPiece(sentence, citation)
+    shift = len(first.citations)
+    while True:
+        try:
+            piece = next(said)
+        except StopIteration as end:
+            second: CitedAnswer | Abstention = end.value
+            break
+        yield AnswerPiece(_shifted(piece.sentence, shift), _shifted(piece.citation, shift))
     if isinstance(second, Abstention):
         return first
-    shift = len(first.citations)
-    citations = [replace(citation, key=str(shift + int(citation.key))) for citation in second.citations]
-    sentences = [replace(sentence, key=str(shift + int(sentence.key))) for sentence in second.sentences]
+    sentences = (_shifted(sentence, shift) for sentence in second.sentences)
+    citations = (_shifted(citation, shift) for citation in second.citations)
     return CitedAnswer((*first.sentences, *sentences), (*first.citations, *citations), second.writer, second.note)
+
+
+def _shifted(keyed: Keyed, shift: int) -> Keyed:
+    return replace(keyed, key=str(shift + int(keyed.key)))
 
 
 def answer_from_passages(

@@ -23,7 +23,7 @@ from knowledge.replies import (
 )
 from knowledge.self_care import load_self_care
 from knowledge.urgency import UrgencyLevel
-from rag.answering import Asked, answer_from_passages, joined, level_advice, red_flag_advice
+from rag.answering import Asked, answer_from_passages, following, level_advice, red_flag_advice
 from rag.card import hand_off_note, triage_card
 from rag.case_features import Reader
 from rag.chat_models import load_writer
@@ -140,8 +140,9 @@ class Assistant:
             first_in=self.dialogue.asked_of(conversation),
         )
         search = self.search.current()  # one generation for the whole answer
-        answer = yield from answer_from_passages(asked, search, self.writer, self.settings.passages_per_answer)
-        return joined(advice, answer) if advice and triage.urgency is UrgencyLevel.III else answer
+        first = advice if triage.urgency is UrgencyLevel.III else None
+        said = answer_from_passages(asked, search, self.writer, self.settings.passages_per_answer)
+        return (yield from following(first, said))
 
     def _scores(self, conversation: Conversation) -> list[DepartmentScore]:
         """Evidence for each department in the patient's words, moved by what was answered to closed questions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -47,3 +48,18 @@ class ScriptedChatModel:
             if isinstance(piece, BaseException):
                 raise piece
             yield AIMessageChunk(piece() if callable(piece) else str(piece))
+
+
+class SlowWriter:
+    """A writer that writes nothing until `go_on` is set. begun, ended: whether it was asked, and whether it came to its end."""
+
+    name, remote = "slow", False
+
+    def __init__(self) -> None:
+        self.begun, self.go_on, self.ended = threading.Event(), threading.Event(), threading.Event()
+
+    def write(self, evidence: object) -> Iterator[object]:
+        self.begun.set()
+        self.go_on.wait(30)
+        self.ended.set()
+        return iter(())

@@ -24,6 +24,8 @@ HOMES = {
     "docx": {"ingest/word_reader.py"},
     "openpyxl": {"ingest/sheet_readers.py"},
     "rensa": {"finetune/duplicates.py"},
+    "fastapi": {"ui/api.py", "ui/api_chat.py", "ui/api_faults.py", "ui/api_server.py"},
+    "uvicorn": {"ui/api_server.py"},
     "xxhash": {"rag/manifest.py"},
 }
 

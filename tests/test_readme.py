@@ -14,12 +14,13 @@ README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding=
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 SERVERS = (
     "daozhen chat",
+    "daozhen serve",
     "daozhen train",
     "daozhen talk",
     "daozhen predict",
     "daozhen eval model",
     "daozhen export",
-)  # the browser test, the training tests and the talk test run these
+)  # the browser, API, training and talk tests run these
 COMMANDS = [
     line.split("   ")[0].strip()
     for kind, body in BLOCKS

@@ -22,6 +22,7 @@ COMMANDS = {
     "export": ("ui.export_command", "export", "Write a trained model, or dialogues, in another form."),
     "predict": ("ui.predict_command", "predict", "Write a model's answers to a file of prompts."),
     "models": ("ui.models_command", "models", "The catalogue of bases and open medical models."),
+    "serve": ("ui.serve_command", "serve", "Serve the API: OpenAI's chat completions, triage, retrieval."),
     "train": ("ui.train_command", "train", "Train what a config file describes."),
 }
 
@@ -37,6 +38,7 @@ def cli() -> None:
     daozhen chat                              the triage chat at http://127.0.0.1:8501
     daozhen ask "奶奶胸口疼，直冒冷汗"        one question, one answer
     daozhen ask "I twisted my ankle" --json   the same for a program
+    daozhen serve                             the API at http://127.0.0.1:8000/v1
     daozhen index rebuild --source ~/guides   add your own documents
     """
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from knowledge.records import Language
-from knowledge.replies import AssistantReply, CitedAnswer, FollowUp, HandOffNote, Intake, RankedDepartment, TriageCard
+from knowledge.replies import (
+    AssistantReply,
+    CitedAnswer,
+    FollowUp,
+    HandOffNote,
+    Intake,
+    RankedDepartment,
+    TriageCard,
+    TriageDecision,
+)
 
 WORDS: dict[Language, dict[str, str]] = {
     "zh": {
@@ -91,19 +100,37 @@ def reply_as_text(reply: AssistantReply) -> str:
     opening = [reply.message.text, ""] if reply.message else []
     if not reply.is_medical:
         return "\n".join([*opening, *question_as_lines(reply.follow_up, language)]).rstrip()
-    lines = [*opening, f"【{triage.urgency.title(language)}】", triage.urgency.instruction(language), ""]
-    lines += [f"{words['why']}: {reason.text}" for reason in triage.reasons]
-    lines += ["", f"{words['departments']}:"]
-    lines += [f"  {_department(entry, language)}" for entry in triage.departments[:3]]
+    lines = [*opening, *triage_as_lines(triage, language)]
     lines += ["", f"{words['answer']}:", *(f"  {line}" for line in answer.text.splitlines())]
     if isinstance(answer, CitedAnswer):
-        lines += ["", f"{words['sources']}:"]
-        lines += [
-            f"  [{citation.key}] {citation.title} · {citation.section}{f' · p. {citation.page}' if citation.page else ''}"
-            for citation in answer.citations
-        ]
+        lines += sources_as_lines(answer, language)
     lines += question_as_lines(reply.follow_up, language)
     return "\n".join([*lines, "", words["notice"]])
+
+
+def triage_as_lines(triage: TriageDecision, language: Language) -> list[str]:
+    """How urgent, what to do, why, and the departments."""
+    words = WORDS[language]
+    lines = [f"【{triage.urgency.title(language)}】", triage.urgency.instruction(language), ""]
+    lines += [f"{words['why']}: {reason.text}" for reason in triage.reasons]
+    lines += ["", f"{words['departments']}:"]
+    return lines + [f"  {_department(entry, language)}" for entry in triage.departments[:3]]
+
+
+def sources_as_lines(answer: CitedAnswer, language: Language) -> list[str]:
+    """Where each numbered sentence stands."""
+    return ["", f"{WORDS[language]['sources']}:"] + [
+        f"  [{citation.key}] {citation.title} · {citation.section}{f' · p. {citation.page}' if citation.page else ''}"
+        for citation in answer.citations
+    ]
+
+
+def chosen(typed: str, pending: FollowUp | None) -> str:
+    """The option a number stands for; anything else as typed."""
+    number = typed.strip().rstrip(".。、)")
+    if pending is not None and number.isdecimal() and 1 <= int(number) <= len(pending.options):
+        return pending.options[int(number) - 1]
+    return typed
 
 
 def question_as_lines(question: FollowUp | None, language: Language) -> list[str]:

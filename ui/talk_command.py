@@ -14,7 +14,7 @@ from knowledge.replies import AssistantReply, TriageCard
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
 from ui.ready import ready_assistant
-from ui.reply_text import WORDS, card_as_text, note_as_text, question_as_lines
+from ui.reply_text import WORDS, card_as_text, chosen, note_as_text, question_as_lines
 
 _COLOURS = {
     UrgencyLevel.I: "bold white on red",
@@ -86,20 +86,12 @@ def _talk(assistant: Assistant, console: Console, language: Language | None) -> 
             console.print(escape(note))
         elif command:
             try:
-                reply = assistant.reply(_chosen(typed, conversation), conversation, language)
+                reply = assistant.reply(chosen(typed, conversation.pending), conversation, language)
             except InvalidQuestion as fault:
                 console.print(escape(str(fault)))
                 continue
             spoken, conversation = reply.language, reply.conversation
             shown = _show(console, reply, shown)
-
-
-def _chosen(typed: str, conversation: Conversation) -> str:
-    """The option a number stands for; anything else as typed."""
-    pending, number = conversation.pending, typed.strip().rstrip(".。、)")
-    if pending is not None and number.isdecimal() and 1 <= int(number) <= len(pending.options):
-        return pending.options[int(number) - 1]
-    return typed
 
 
 def _show(console: Console, reply: AssistantReply, shown: TriageCard | None) -> TriageCard | None:
