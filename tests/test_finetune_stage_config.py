@@ -61,7 +61,9 @@ def test_a_config_that_is_not_there_is_told(tmp_path: Path) -> None:
         StageConfig.read(tmp_path / "none.toml")
 
 
-STAGES = [path for path in sorted(CONFIGS.glob("*.toml")) if path.stem != "embedder" and not path.stem.startswith("mix_")]
+STAGES = [
+    path for path in sorted(CONFIGS.glob("*.toml")) if path.stem != "embedder" and not path.stem.startswith("mix_")
+]
 
 
 @pytest.mark.parametrize("path", STAGES, ids=lambda path: path.name)
