@@ -95,11 +95,12 @@ class ExtractiveWriter:
         asked_for = [passage for passage in evidence.guide if passage.section.split(" > ")[0] in wanted]
         if asked_for and (best := self._best(evidence, asked_for, 3, MIN_COVERED, wanted)):
             return best
-        danger_asked = "danger" in evidence.topics
+        danger_asked, where_asked = "danger" in evidence.topics, "department" in evidence.topics
         passages = [
             found.passage
             for found in evidence.passages
-            if danger_asked or found.passage.section not in SECTIONS["danger"]
+            if (danger_asked or found.passage.section not in SECTIONS["danger"])
+            and (where_asked or found.passage.kind != "department")
         ]
         return self._best(evidence, passages, 2, MIN_COVERED, wanted)
 
