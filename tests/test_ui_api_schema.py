@@ -52,6 +52,15 @@ def schema(assistant):
     return schemathesis.openapi.from_asgi("/openapi.json", make_api(assistant, ApiSettings(hosts=None, key=KEY)))
 
 
+def answerable(body: dict) -> None:
+    """Mends what the document cannot say: which models there are, and that a talk is in one of its episodes."""
+    if "model" in body:
+        body["model"] = "daozhen"
+    for holder in (body, body.get("daozhen") or {}):
+        if isinstance(holder.get("conversation"), dict):
+            holder["conversation"]["current"] = 0
+
+
 def check(schema, label: str, mode: GenerationMode, examples: int) -> None:
     operations = {found.ok().label: found.ok() for found in schema.get_all_operations()}
     assert set(operations) == OPERATIONS
@@ -59,6 +68,8 @@ def check(schema, label: str, mode: GenerationMode, examples: int) -> None:
     @given(case=operations[label].as_strategy(generation_mode=mode))
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     def the_answer_is_as_documented(case):
+        if mode is GenerationMode.POSITIVE and isinstance(case.body, dict):
+            answerable(case.body)
         case.call_and_validate(
             headers={"Authorization": f"Bearer {KEY}"}, checks=[*ALWAYS, *OF_MODE.get((mode, label), [])]
         )

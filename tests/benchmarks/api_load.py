@@ -34,6 +34,12 @@ def memory_mib(process: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
+def cpu_seconds(process: int) -> float:
+    """Processor time a process has used; what is left of a figure when others use the machine too."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def start(home: Path, cores: int) -> tuple[subprocess.Popen[str], str]:
     """A server and its address, once it answers."""
     allowed = sorted(os.sched_getaffinity(0))[:cores]
@@ -77,13 +83,14 @@ async def measure(address: str, server: int, at_once: int, rounds: int, turns: i
         alone = [await request(client, [f"{draw.choice(QUESTIONS)} {n}"], stream=True) for n in range(40)]
         show("one after the other, streamed", alone)
         for stream in (True, False):
-            everything = []
+            everything, used = [], cpu_seconds(server)
             for number in range(rounds):
                 asked = [[f"{draw.choice(QUESTIONS)} {number}.{n}"] for n in range(at_once)]
                 begun = time.perf_counter()
                 everything += await asyncio.gather(*(request(client, said, stream) for said in asked))
                 print(f"  {at_once} at once: all answered after {time.perf_counter() - begun:.1f} s", file=sys.stderr)
             show(f"{at_once} at once, {'streamed' if stream else 'whole'}", everything)
+            print(f"  processor time a request: {1000 * (cpu_seconds(server) - used) / len(everything):.0f} ms")
         before, done = memory_mib(server), Counter[int]()
         gate = asyncio.Semaphore(8)
 
