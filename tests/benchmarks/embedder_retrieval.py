@@ -1,11 +1,13 @@
 """How well embedders find the right answer, beside BM25 and fused with it, how fast they are and how large.
 
     python -m tests.benchmarks.embedder_retrieval --data DIR [--embedder FOLDER …] [--chart FILE.png] [--json FILE]
+        [--only SET …] [--measured FILE …] [--passages N]
 
 cMedQA (Chinese): questions with a right answer; the corpus is every distinct answer. MedQuAD (English): the questions
 about conditions that `split_of` keeps for testing, by SHA-256 of the lower-cased focus; the corpus is their answers;
 once as they are, once with the condition's name taken out of the answers, once out of the questions. No question of
-either was trained on. Speeds: the best of several runs, passages of 200 tokens on all cores, queries on one thread.
+either was trained on. Speeds: the best of several runs, passages of 200 tokens on two threads, queries on one. Figures written by --json, on
+another machine too, join the tables and the chart by --measured.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ from typing import Any
 import numpy as np
 
 from finetune.embedder_pairs import TextPair, medquad, rows_of, split_of, without_term
-from rag.embedder import DEFAULT_FOLDER, Embedder, load_embedder
+from rag.embedder import DEFAULT_FOLDER, Embedder, OnnxEmbedder, load_embedder, open_graph
 from rag.evaluation_retrieval import Rankings, RetrievalSet, rank, report
 from rag.ranking_scores import METRICS, best_rows, question_scores
 
 SPEED_ROUNDS = 7
-PASSAGE_TOKENS, PASSAGES = 200, 32
+PASSAGE_TOKENS, PASSAGES, PASSAGE_THREADS = 200, 32, 2
+MASKED = "MedQuAD, unnamed in questions"
 
 
 def retrieval_set(name: str, pairs: Sequence[tuple[str, str]], corpus: Sequence[str]) -> RetrievalSet:
@@ -64,8 +67,19 @@ def medquad_sets(data_dir: Path) -> list[RetrievalSet]:
     return [
         variant("MedQuAD", asked, answered),
         variant("MedQuAD, unnamed in answers", asked, lambda pair: without_term(pair.positive, pair.key)),
-        variant("MedQuAD, unnamed in questions", lambda pair: without_term(pair.anchor, pair.key), answered),
+        variant(MASKED, lambda pair: without_term(pair.anchor, pair.key), answered),
     ]
+
+
+def cut(data: RetrievalSet, passages: int) -> RetrievalSet:
+    """The questions answered by the first passages, and those alone: to try the script, not to quote."""
+    kept = [
+        (question, {row: gain for row, gain in right.items() if row < passages})
+        for question, right in zip(data.questions, data.right, strict=True)
+        if min(right) < passages
+    ]
+    questions, right = zip(*kept, strict=True)
+    return RetrievalSet(data.name, questions, data.passages[:passages], right)
 
 
 def plain_bm25(data: RetrievalSet) -> list[list[int]]:
@@ -102,7 +116,9 @@ def passage_of(embedder: Embedder, tokens: int) -> str:
 
 
 def speeds(embedder: Embedder, questions: Sequence[str]) -> dict[str, float]:
-    """passages/s of 200 tokens on all cores and the median query in ms: the best of SPEED_ROUNDS, other work being there."""
+    """passages/s of 200 tokens on two threads and the median query in ms: the best of SPEED_ROUNDS, other work being there."""
+    if isinstance(embedder, OnnxEmbedder):  # by default its passages take every core, and machines differ in those
+        vars(embedder)["_passage_session"] = open_graph(embedder.folder, PASSAGE_THREADS)
     passages = [f"{number} {passage_of(embedder, PASSAGE_TOKENS)}" for number in range(PASSAGES)]
     fastest, medians = np.inf, []
     for _ in range(SPEED_ROUNDS):
@@ -160,8 +176,8 @@ def draw(candidates: Sequence[dict[str, Any]], sets: Sequence[RetrievalSet], pat
     """nDCG@10 against passages a second, a panel a set."""
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    for panel, data in zip(panels, sets[:2], strict=True):
+    figure, panels = pyplot.subplots(1, len(sets), figsize=(5.4 * len(sets), 4.4), layout="constrained", squeeze=False)
+    for panel, data in zip(panels[0], sets, strict=True):
         bm25 = candidates[0][data.name]["bm25"]["ndcg@10"]
         panel.axhline(bm25, color="grey", linestyle="--", linewidth=1)
         panel.annotate("BM25", (0.99, bm25), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="grey")
@@ -170,10 +186,14 @@ def draw(candidates: Sequence[dict[str, Any]], sets: Sequence[RetrievalSet], pat
             panel.scatter(
                 speed, [figures[data.name][method]["ndcg@10"] for figures in candidates], c=colour, label=method
             )
-        for figures in candidates:
+        for number, figures in enumerate(sorted(candidates, key=lambda row: float(row["passages_per_second"]))):
             place = (figures["passages_per_second"], figures[data.name]["hybrid"]["ndcg@10"])
-            panel.annotate(figures["name"], place, fontsize=8, xytext=(4, 4), textcoords="offset points")
-        panel.set(xscale="log", xlabel="passages of 200 tokens a second, 2 cores", ylabel="nDCG@10", title=data.name)
+            beside, side = (
+                ((-5, 5), "right") if number % 2 == 0 else ((5, -11), "left")
+            )  # neighbours are near each other
+            panel.annotate(figures["name"], place, fontsize=8, xytext=beside, textcoords="offset points", ha=side)
+        panel.margins(x=0.3)
+        panel.set(xscale="log", xlabel="passages of 200 tokens a second, 2 threads", ylabel="nDCG@10", title=data.name)
         panel.legend(loc="lower left")
     figure.savefig(path, dpi=110)
 
@@ -186,10 +206,21 @@ def main() -> None:
     )
     parser.add_argument("--chart", type=Path, help="write a picture of quality and speed")
     parser.add_argument("--json", type=Path, help="write every figure")
-    parser.add_argument("--only", choices=["cMedQA"], help="the Chinese set alone")
+    parser.add_argument(
+        "--only", action="append", metavar="SET", help=f"cMedQA, MedQuAD, {MASKED!r} …; may be repeated"
+    )
+    parser.add_argument(
+        "--measured", type=Path, action="append", default=[], help="figures of an earlier --json to join"
+    )
+    parser.add_argument("--passages", type=int, help="keep so many of each set, to try the script")
     arguments = parser.parse_args()
-    sets = [cmedqa(arguments.data), *([] if arguments.only else medquad_sets(arguments.data))]
-    candidates = [measured(folder, sets) for folder in arguments.embedder or [DEFAULT_FOLDER]]
+    sets = [cmedqa(arguments.data), *medquad_sets(arguments.data)]
+    sets = [data for data in sets if not arguments.only or data.name in arguments.only]
+    if arguments.passages:
+        sets = [cut(data, arguments.passages) for data in sets]
+    candidates = [row for file in arguments.measured for row in json.loads(file.read_text(encoding="utf-8"))]
+    folders = arguments.embedder or ([] if candidates else [DEFAULT_FOLDER])
+    candidates += [measured(folder, sets) for folder in folders]
     if arguments.json:
         arguments.json.write_text(json.dumps(candidates, indent=1) + "\n", encoding="utf-8")
     if arguments.chart:
