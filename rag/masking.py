@@ -27,6 +27,17 @@ _GIVEN = (
     rf"(?:欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|慕容|司徒|夏侯|令狐|[{_SURNAMES}])(?:·?(?!{_NO_NAME}){_HAN}){{1,2}}"
 )
 _END = rf"(?!{_HAN})"
+_KIN = "老伴|爱人|妻子|丈夫|老公|老婆|妈妈|爸爸|母亲|父亲|我妈|我爸|奶奶|爷爷|外婆|外公|姥姥|姥爷|儿子|女儿|孙子|孙女|本人|家属"
+# Surnames that seldom begin a word of illness or a verb; 高 only where it is not 高血压, 高烧 and the like.
+_PLAIN_SURNAMES = (
+    "王李张刘陈杨赵黄周吴徐孙胡朱林何郭马罗梁宋郑谢韩唐冯董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田姜范"
+    "姚谭廖邹熊陆郝孔崔毛邱秦江史顾侯邵孟龙雷钱汤尹黎武乔贺赖龚"
+)
+_PLAIN_GIVEN = rf"(?:欧阳|司马|上官|诸葛|皇甫|慕容|司徒|[{_PLAIN_SURNAMES}]|高(?![血烧热度龄脂糖尿]))(?!疸|[汗带斑痰])(?:(?!{_NO_NAME}){_HAN}){{1,2}}"
+_BEFORE_DOCTOR = rf"(?:(?<!{_HAN})|(?<=[找请由让给是跟和问]))"
+_FOREIGN_PART = r"(?:(?![第一二三四五六七八九十的是有在])[\u4e00-\u9fff]){2,8}"
+_FOREIGN = rf"{_FOREIGN_PART}(?:·{_FOREIGN_PART})+"  # 阿依古丽·买买提
+_ENGLISH = r"[A-Z][A-Za-z]*(?:['’-][A-Z]?[a-z]+)*"
 _CITY = rf"{_HAN}{{2,8}}?(?:省|自治区|市|州|县|区)"
 _STREET = rf"{_HAN}{{1,10}}?(?:路|街|大道|胡同|巷|弄|村|镇|乡|屯|小区|花园|家园|新村|公寓|苑)"
 _HOUSE = r"(?:[0-9A-Za-z一二三四五六七八九十百]+(?:号楼|号院|号|栋|幢|单元|弄|室|层|组|楼|座)[-\s]?)+(?:\d{2,5}室?)?"
@@ -37,6 +48,13 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<![\dA-Za-z])\d{6}[ -]?(?:18|19|20)\d{2}[ -]?\d{4}[ -]?\d{3}[\dXx](?![\dA-Za-z])"), NUMBER),
     (re.compile(r"(?<!\d)(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"), NUMBER),
     (re.compile(r"(?<!\d)\(?0\d{2,3}\)?[- ]?\d{7,8}(?!\d)"), NUMBER),
+    (re.compile(r"(?<!\d)0\d{4}[- ]\d{6}(?!\d)"), NUMBER),
+    (
+        re.compile(
+            r"(?<![零〇一二三四五六七八九幺])[一幺][三四五六七八九][零〇一二三四五六七八九幺]{9}(?![零〇一二三四五六七八九幺])"
+        ),
+        NUMBER,
+    ),
     (re.compile(r"(?<![\d.])\+?\(?\d{1,4}\)?[- .](?:\d{2,4}[- .]){1,3}\d{3,4}(?![\d.])"), NUMBER),
     (
         re.compile(
@@ -67,15 +85,31 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         ADDRESS,
     ),
     (re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"), ADDRESS),
-    (re.compile(rf"((?:姓名|名字|患者姓名|联系人|家属)(?:是|为|叫)?[:：]?\s*){_GIVEN}"), rf"\1{NAME}"),
+    (re.compile(rf"((?:姓名|名字|患者姓名|联系人)(?:是|为|叫)?[:：]?\s*|家属[:：]\s*){_GIVEN}"), rf"\1{NAME}"),
     (
         re.compile(rf"((?:我|他|她|本人|孩子|宝宝|儿子|女儿|名|患者|爱人|老公|老婆)(?:的名字)?叫(?:做)?){_GIVEN}"),
         rf"\1{NAME}",
     ),
     (re.compile(rf"(我是)(?:{_GIVEN}){_END}"), rf"\1{NAME}"),
-    (re.compile(rf"{_GIVEN}(?=先生|女士|小姐|同志|大夫|医生|主任|教授|护士|阿姨|大爷|大妈)"), NAME),
-    (re.compile(rf"(?<!{_HAN})[{_SURNAMES}](?=先生|女士|小姐|大夫|医生|主任|教授|护士长?)"), NAME),
-    (re.compile(r"\b((?:Mr|Mrs|Ms|Miss|Dr|Prof)\.?\s+)[A-Z][a-z'’-]+(?:\s+[A-Z][a-z'’-]+){0,2}"), rf"\1{NAME}"),
+    (re.compile(_FOREIGN), NAME),
+    (re.compile(rf"(我姓|免贵姓)[{_SURNAMES}]"), rf"\1{NAME}"),
+    (
+        re.compile(rf"((?:{_KIN})){_PLAIN_GIVEN}(?=[，,。；\s]|这[两几]|今[天年早晚]|昨|最近|[五六七八九]十|代诉|\d)"),
+        rf"\1{NAME}",
+    ),
+    (re.compile(rf"(?<!{_HAN}){_PLAIN_GIVEN}(?=[，,、 ]\s*(?:性别)?[男女](?:性)?[，,、 \d])"), NAME),
+    (
+        re.compile(rf"{_BEFORE_DOCTOR}{_PLAIN_GIVEN}(?=先生|女士|小姐|同志|大夫|医生|主任|教授|护士|阿姨|大爷|大妈)"),
+        NAME,
+    ),
+    (re.compile(rf"{_BEFORE_DOCTOR}[{_SURNAMES}](?=先生|女士|小姐|大夫|医生|主任|教授|护士长?)"), NAME),
+    (re.compile(rf"\b((?:Mr|Mrs|Ms|Miss|Dr|Prof)\.?\s+){_ENGLISH}(?:\s+{_ENGLISH}){{0,2}}"), rf"\1{NAME}"),
+    (
+        re.compile(
+            rf"\b(my (?:son|daughter|wife|husband|mother|father|mum|mom|dad|child|baby)\s+){_ENGLISH}(?:\s+{_ENGLISH}){{0,2}}"
+        ),
+        rf"\1{NAME}",
+    ),
     (
         re.compile(
             r"\b((?i:my (?:full )?name is|i am called|is called|(?:son|daughter|wife|husband|mother|father|child),|patient(?:'s)? name(?: is)?:?|name:)\s+)"
