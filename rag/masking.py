@@ -27,19 +27,23 @@ _GIVEN = (
     rf"(?:欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|慕容|司徒|夏侯|令狐|[{_SURNAMES}])(?:·?(?!{_NO_NAME}){_HAN}){{1,2}}"
 )
 _END = rf"(?!{_HAN})"
-_KIN = "老伴|爱人|妻子|丈夫|老公|老婆|妈妈|爸爸|母亲|父亲|我妈|我爸|奶奶|爷爷|外婆|外公|姥姥|姥爷|儿子|女儿|孙子|孙女|本人|家属"
+_KIN = (
+    "老伴|爱人|妻子|丈夫|老公|老婆|妈妈|爸爸|母亲|父亲|我妈|我爸|奶奶|爷爷|外婆|外公|姥姥|姥爷|儿子|女儿|孙子|孙女|婆婆|公公|岳母|岳父|"
+    "哥哥|姐姐|弟弟|妹妹|闺女|侄子|侄女|外甥|叔叔|舅舅|姑姑|舅妈|嫂子|本人|家属"
+)
 # Surnames that seldom begin a word of illness or a verb; 高 only where it is not 高血压, 高烧 and the like.
 _PLAIN_SURNAMES = (
     "王李张刘陈杨赵黄周吴徐孙胡朱林何郭马罗梁宋郑谢韩唐冯董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田姜范"
     "姚谭廖邹熊陆郝孔崔毛邱秦江史顾侯邵孟龙雷钱汤尹黎武乔贺赖龚"
 )
 _PLAIN_GIVEN = rf"(?:欧阳|司马|上官|诸葛|皇甫|慕容|司徒|[{_PLAIN_SURNAMES}]|高(?![血烧热度龄脂糖尿]))(?!疸|[汗带斑痰])(?:(?!{_NO_NAME}){_HAN}){{1,2}}"
-_BEFORE_DOCTOR = rf"(?:(?<!{_HAN})|(?<=[找请由让给是跟和问]))"
+_BEFORE_DOCTOR = rf"(?:(?<!{_HAN})|(?<=[找请由让给是跟和问的]))"
 _FOREIGN_PART = r"(?:(?![第一二三四五六七八九十的是有在])[\u4e00-\u9fff]){2,8}"
 _FOREIGN = rf"{_FOREIGN_PART}(?:·{_FOREIGN_PART})+"  # 阿依古丽·买买提
 _ENGLISH = r"[A-Z][A-Za-z]*(?:['’-][A-Z]?[a-z]+)*"
 _CITY = rf"{_HAN}{{2,8}}?(?:省|自治区|市|州|县|区)"
 _STREET = rf"{_HAN}{{1,10}}?(?:路|街|大道|胡同|巷|弄|村|镇|乡|屯|小区|花园|家园|新村|公寓|苑)"
+_PLACE = rf"{_HAN}{{2,7}}?(?:省|自治区|市){_HAN}{{1,7}}?(?:市|州|县|(?<![社小地市])区|镇|乡|村)(?:{_HAN}{{1,6}}?(?:县|镇|乡|村))*"
 _HOUSE = r"(?:[0-9A-Za-z一二三四五六七八九十百]+(?:号楼|号院|号|栋|幢|单元|弄|室|层|组|楼|座)[-\s]?)+(?:\d{2,5}室?)?"
 
 # Each: (what is looked for, what stands instead). Order matters: the longest forms first.
@@ -78,6 +82,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{ADDRESS}",
     ),
     (re.compile(rf"(?:{_CITY})*{_STREET}{_HOUSE}"), ADDRESS),
+    (re.compile(_PLACE), ADDRESS),
     (
         re.compile(
             r"\b\d{1,5} (?:[A-Z][a-z]+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Close|Way|Court)\b\.?"
@@ -87,7 +92,9 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"), ADDRESS),
     (re.compile(rf"((?:姓名|名字|患者姓名|联系人)(?:是|为|叫)?[:：]?\s*|家属[:：]\s*){_GIVEN}"), rf"\1{NAME}"),
     (
-        re.compile(rf"((?:我|他|她|本人|孩子|宝宝|儿子|女儿|名|患者|爱人|老公|老婆)(?:的名字)?叫(?:做)?){_GIVEN}"),
+        re.compile(
+            rf"((?:我|他|她|本人|孩子|宝宝|儿子|女儿|名|患者|爱人|老公|老婆|大名|小名)(?:的名字)?叫(?:做)?){_GIVEN}"
+        ),
         rf"\1{NAME}",
     ),
     (re.compile(rf"(我是)(?:{_GIVEN}){_END}"), rf"\1{NAME}"),
@@ -112,7 +119,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(
-            r"\b((?i:my (?:full )?name is|i am called|is called|(?:son|daughter|wife|husband|mother|father|child),|patient(?:'s)? name(?: is)?:?|name:)\s+)"
+            r"\b((?i:my (?:full )?name(?: is|['’]s)|patient:|i am called|is called|(?:son|daughter|wife|husband|mother|father|child),|patient(?:'s)? name(?: is)?:?|name:)\s+)"
             r"[A-Z][a-z'’-]+(?:\s+[A-Z][a-z'’-]+){0,2}"
         ),
         rf"\1{NAME}",
