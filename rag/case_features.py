@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from rag.embedder import Embedder
+from rag.learned_scorers import Dialogues, softmax
 from rag.masking import mask
 from rag.routing import RoutingIndex
-from rag.solved_cases import clinician_words, patient_words
+from rag.solved_cases import clinician_words, patient_words, turns
 
 NGRAMS, MIN_CASES = (1, 3), 2
 ROUTING_SCALE, VECTOR_SCALE = 0.7, 0.4  # against n-grams of length 1; chosen on PG-Bench's training folds
 SHORT_KEY = 2  # a department's name so short must be said with its ending: 妇 as 妇科
 ENDINGS = ("科", "专业")
+_CLAUSE_ENDS = re.compile(r"[，。；！？,;!?（）()]+|\.\s")
 
 
 @dataclass(frozen=True)
@@ -68,26 +71,31 @@ class CaseFeatures:
         vectoriser.idf_ = self.idf
         return vectoriser
 
-    def named(self, dialogues: Sequence[str]) -> np.ndarray:
-        """(dialogues, labels, 2): whether the department's name stands in the patient's, in the clinician's words."""
-        found = np.zeros((len(dialogues), len(self.labels), 2))
-        for row, dialogue in enumerate(dialogues):
-            for side, words in enumerate((patient_words(dialogue), clinician_words(dialogue))):
-                found[row, :, side] = _named_in(words, self.labels)
+    def dialogues(self, vectoriser: Any, texts: Sequence[str], dense: np.ndarray) -> Dialogues:
+        """Dialogues as the scorers read them. dense: (dialogues, departments + dimension), see Reader.dense."""
+        from scipy.sparse import csr_matrix, hstack
+
+        clauses = [_clauses(text) for text in texts]
+        return Dialogues(
+            hstack([vectoriser.transform(texts), csr_matrix(dense)]).tocsr(),
+            vectoriser.transform([clause for found in clauses for clause in found]),
+            np.repeat(np.arange(len(texts)), [len(found) for found in clauses]),
+            self.mentions(texts),
+        )
+
+    def mentions(self, texts: Sequence[str]) -> np.ndarray:
+        """(dialogues, labels, 5): whether the department's name stands in the patient's, in the clinician's words;
+        and the share of the name's telling character pairs in the clinician's, the patient's and the clinician's
+        last words ("麻醉方面的检查" for 口腔麻醉). A pair tells the more, the fewer names have it."""
+        pairs, shares = _telling_pairs(self.labels)
+        found = np.zeros((len(texts), len(self.labels), 5))
+        for row, text in enumerate(texts):
+            patient, clinician = patient_words(text), clinician_words(text)
+            found[row, :, 0], found[row, :, 1] = _named_in(patient, self.labels), _named_in(clinician, self.labels)
+            for column, words in enumerate((clinician, patient, clinician.rpartition("\n")[2]), start=2):
+                plain = words.casefold()
+                found[row, :, column] = np.array([pair in plain for pair in pairs], dtype=float) @ shares
         return found
-
-
-def matrix_of(vectoriser: Any, dialogues: Sequence[str], dense: np.ndarray) -> Any:
-    """Sparse rows: n-grams, then the dense features."""
-    from scipy.sparse import csr_matrix, hstack
-
-    return hstack([vectoriser.transform(dialogues), csr_matrix(dense)]).tocsr()
-
-
-def softmax(values: np.ndarray) -> np.ndarray:
-    powers = np.exp(values - values.max())
-    shares: np.ndarray = powers / powers.sum()
-    return shares
 
 
 def _vectoriser(vocabulary: dict[str, int] | None, min_cases: int) -> Any:
@@ -96,6 +104,21 @@ def _vectoriser(vocabulary: dict[str, int] | None, min_cases: int) -> Any:
     return TfidfVectorizer(
         analyzer="char", ngram_range=NGRAMS, sublinear_tf=True, min_df=min_cases, vocabulary=vocabulary
     )
+
+
+def _clauses(text: str) -> list[str]:
+    """The clauses of a dialogue, without who said them; the whole where there is none."""
+    found = [clause for _, words in turns(text) for clause in _CLAUSE_ENDS.split(words) if len(clause.strip()) > 1]
+    return found or [text]
+
+
+def _telling_pairs(labels: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The character pairs of all names, and (pairs, labels) what share of a name each stands for."""
+    of_label = [{label[place : place + 2] for place in range(max(1, len(label) - 1))} for label in labels]
+    pairs = sorted(set().union(*of_label))
+    has = np.array([[pair in own for own in of_label] for pair in pairs], dtype=float)
+    weights = has * np.log(1 + len(labels) / has.sum(axis=1, keepdims=True)) ** 2
+    return pairs, weights / weights.sum(axis=0)
 
 
 def _named_in(words: str, labels: Sequence[str]) -> np.ndarray:

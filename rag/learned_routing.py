@@ -16,8 +16,9 @@ import numpy as np
 from knowledge.departments import EMERGENCY_ID, Department
 from knowledge.errors import InvalidCases
 from knowledge.hospital import Hospital
-from rag.case_features import CaseFeatures, Reader, matrix_of, prepared, softmax
-from rag.learned_head import Answer, Cases, LearnedHead
+from rag.case_features import ROUTING_SCALE, VECTOR_SCALE, CaseFeatures, Reader, prepared
+from rag.learned_head import Answer, LearnedHead
+from rag.learned_scorers import softmax
 from rag.routing import DepartmentScore
 from rag.solved_cases import SolvedCase, name_key, usual_spellings
 
@@ -60,7 +61,7 @@ class LearnedRouting:
         return self._answers(texts, self.reader.dense(texts))
 
     def _answers(self, texts: Sequence[str], dense: np.ndarray) -> list[LearnedAnswer]:
-        rows = self.head.answers(matrix_of(self._words, texts, dense), self.features.named(texts))
+        rows = self.head.answers(self.features.dialogues(self._words, texts, dense))
         return [self._named(row) for row in rows]
 
     def _named(self, answer: Answer) -> LearnedAnswer:
@@ -74,8 +75,6 @@ class LearnedRouting:
 
         query_vector: of `words`; general: the general routing's scores of them, in its order of departments.
         """
-        from rag.case_features import ROUTING_SCALE, VECTOR_SCALE
-
         shares = np.sqrt(softmax(np.array([score.log_odds for score in general])))
         dense = np.hstack([ROUTING_SCALE * shares, VECTOR_SCALE * query_vector])[None, :]
         answer = self._answers([prepared(words)], dense)[0]
@@ -157,8 +156,7 @@ def _fit(
         )
     features = CaseFeatures.fit(texts, labels)
     right = np.array([[label in case.department_keys() for label in labels] for case in cases], dtype=float)
-    matrix = matrix_of(features.words(), texts, dense)
-    head = LearnedHead.fit(Cases(matrix, features.named(texts), right))
+    head = LearnedHead.fit(features.dialogues(features.words(), texts, dense), right)
     return LearnedRouting(features, head, reader, usual_spellings(cases), ours)
 
 

@@ -22,14 +22,15 @@ import numpy as np
 
 from knowledge.errors import LearnedRoutingDamaged
 from rag.case_features import CaseFeatures, Reader, prepared
-from rag.learned_head import ARRAYS, LearnedHead, Scorers
+from rag.learned_head import LearnedHead
 from rag.learned_routing import LearnedRouting
+from rag.learned_scorers import ARRAYS, Scorers
 from rag.manifest import sha256_of
 from rag.solved_cases import SolvedCase
 
 FOLDER, POINTER, MANIFEST = "learned_routing", "current", "manifest.json"
 CASES, WORDS, NUMBERS = "cases.jsonl", "words.json", "arrays.npz"
-FORMAT = 1
+FORMAT = 2
 REMEDY = "run `daozhen triage learn CASES.jsonl` again, or `daozhen triage forget`"
 
 
@@ -160,8 +161,8 @@ def forget(home: Path) -> list[Path]:
 
 def _arrays(routing: LearnedRouting) -> dict[str, np.ndarray]:
     head, matrix = routing.head, routing.head.scorers.matrix
-    arrays = {name: head.scorers.arrays[name].astype(np.float32) for name in ARRAYS}
-    arrays |= {"idf": routing.features.idf, "right": head.scorers.right.astype(np.float32)}
+    arrays = {name: head.scorers.arrays[name] for name in ARRAYS}
+    arrays |= {"idf": routing.features.idf}
     arrays |= {"weighing": head.weighing[0], "weighing_start": head.weighing[1]}
     arrays |= {"sizing": head.sizing[0], "sizing_start": head.sizing[1]}
     arrays |= {
@@ -178,7 +179,7 @@ def _routing(words: dict[str, Any], arrays: dict[str, np.ndarray], reader: Reade
     cases = csr_matrix(
         (arrays["case_data"], arrays["case_columns"], arrays["case_starts"]), shape=tuple(arrays["case_shape"])
     )
-    scorers = Scorers({name: arrays[name] for name in ARRAYS}, cases, arrays["right"])
+    scorers = Scorers({name: arrays[name] for name in ARRAYS}, cases)
     head = LearnedHead(
         scorers, (arrays["weighing"], arrays["weighing_start"]), (arrays["sizing"], arrays["sizing_start"])
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from knowledge.departments import EMERGENCY_ID, load_departments
@@ -156,6 +156,7 @@ def test_too_few_cases_are_refused(reader):
         fit(solved()[:5], reader)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=6), st.integers(0, 4))
 def test_the_chosen_set_is_never_empty_and_holds_the_likeliest(chances, size):
     sizes = np.full(5, 0.01)
