@@ -50,7 +50,8 @@ _WORDS: dict[Language, dict[str, str]] = {
 _WHO: dict[Who, Bilingual] = {"adult": Bilingual(zh="大人", en="Adult"), "child": Bilingual(zh="孩子", en="Child")}
 _SEEN: dict[Side, tuple[Side, ...]] = {"front": ("front", "face"), "back": ("back",)}  # face: enlarged beside the front
 # the same figure with a child's proportions: a larger head upon a shorter body
-_CHILD_HEAD, _CHILD_BODY = "matrix(1.25 0 0 1.25 -25 14)", "matrix(0.86 0 0 0.74 14 56)"
+_CHILD_HEAD, _CHILD_BODY = "matrix(1.25 0 0 1.25 -25 25)", "matrix(0.86 0 0 0.74 14 56)"
+_FACE_OUTLINE = '<path class="face" d="M204 78Q204 4 250 4Q296 4 296 78Q296 156 250 156Q204 156 204 78Z"/>'
 
 
 @cache
@@ -64,59 +65,51 @@ def _component() -> Any:
     )
 
 
-def show_body_map(visitor: Visitor, language: Language) -> str | None:
-    """Draws the map; returns the sentence once the patient has said that it is right."""
+def show_body_map(visitor: Visitor, language: Language) -> None:
+    """Draws the map; what was pointed at becomes the first sentence once the patient has said that it is right."""
     words = _WORDS[language]
-    left, right = st.columns(2)
-    with left:
-        who: Who = (
-            st.segmented_control(
-                words["who"],
-                list(_WHO),
-                format_func=lambda one: _WHO[one].in_language(language),
-                default="adult",
-                key=visitor.key("who"),
-            )
-            or "adult"
+    with st.container(horizontal=True):
+        who: Who = _choice(
+            words["who"], {one: name.in_language(language) for one, name in _WHO.items()}, visitor.key("who")
         )
-    with right:
-        side: Side = (
-            st.segmented_control(
-                words["view"], ["front", "back"], format_func=words.__getitem__, default="front", key=visitor.key("side")
-            )
-            or "front"
-        )
+        side: Side = _choice(words["view"], {one: words[one] for one in _SEEN}, visitor.key("side"))
     chosen = _chosen(visitor)
-    _component()(
-        data={"svg": drawing(side, who, language, tuple(chosen))},
-        key=visitor.key("map"),
-        on_tapped_change=lambda: _toggle(visitor),
-    )
-    with st.expander(words["list"]):
-        for group, name in GROUPS.items():
-            st.pills(
-                name.in_language(language),
-                [key for key, region in REGIONS.items() if region.group == group],
-                selection_mode="multi",
-                format_func=lambda key: REGIONS[key].name.in_language(language),
-                key=visitor.key(f"places-{group}"),
-            )
-    feeling = (
-        st.pills(
-            words["feeling"],
-            list(FEELINGS),
-            format_func=lambda one: FEELINGS[one].in_language(language),
-            default="pain",
-            key=visitor.key("feeling"),
+    figure, choices = st.columns([3, 2])
+    with figure:
+        _component()(
+            data={"svg": drawing(side, who, language, tuple(chosen))},
+            key=visitor.key("map"),
+            on_tapped_change=lambda: _toggle(visitor),
         )
-        or "pain"
-    )
-    if not chosen:
-        st.caption(words["none"])
-        return None
-    sentence = sentence_of(chosen[:MOST_PLACES], feeling, who, language)
-    said = st.button(words["say"].format(sentence=sentence), type="primary", width="stretch", key=visitor.key("say"))
-    return sentence if said else None
+    with choices:
+        feelings = {one: name.in_language(language) for one, name in FEELINGS.items()}
+        feeling = _choice(words["feeling"], feelings, visitor.key("feeling"), st.pills)
+        sentence = sentence_of(chosen[:MOST_PLACES], feeling, who, language) if chosen else ""
+        label = words["say"].format(sentence=sentence) if sentence else words["none"]
+        st.button(
+            label,
+            type="primary",
+            disabled=not sentence,
+            width="stretch",
+            key=visitor.key("say"),
+            on_click=visitor.say,
+            args=(sentence, language),
+        )
+        with st.expander(words["list"]):
+            for group, name in GROUPS.items():
+                st.pills(
+                    name.in_language(language),
+                    [key for key, region in REGIONS.items() if region.group == group],
+                    selection_mode="multi",
+                    format_func=lambda key: REGIONS[key].name.in_language(language),
+                    key=visitor.key(f"places-{group}"),
+                )
+
+
+def _choice(label: str, options: dict[Any, str], key: str, draw: Any = st.segmented_control) -> Any:
+    """One of a few; the first until another is tapped."""
+    first = next(iter(options))
+    return draw(label, list(options), format_func=options.__getitem__, default=first, key=key) or first
 
 
 def _chosen(visitor: Visitor) -> list[str]:
@@ -152,22 +145,24 @@ def drawing(side: Side, who: Who, language: Language, chosen: tuple[str, ...] = 
         f'<text x="{x}" y="262" class="side" aria-hidden="true">{html.escape(word)}</text>'
         for x, word in zip((36, 164), sides, strict=True)
     )
-    face = '<path class="outline" aria-hidden="true" d="M203 84a47 58 0 0 1 94 0q0 66 -47 66q-47 0 -47 -66z"/>'
-    inset = face if side == "front" else ""
-    width = 320 if side == "front" else 200
+    skin = "".join(f'<path d="{region.shape}"{_moved(region, who)}/>' for region in shown if region.side != "face")
+    left, width = (20, 302) if side == "front" else (0, 200)
     return (
-        f'<svg viewBox="0 0 {width} 436" role="group" aria-label="{html.escape(words["map"])}">'
-        f"{inset}{parts}{marks}</svg>"
+        f'<svg viewBox="{left} 0 {width} 436" role="group" aria-label="{html.escape(words["map"])}">'
+        f'<g class="skin" aria-hidden="true">{skin}{_FACE_OUTLINE if side == "front" else ""}</g>{parts}{marks}</svg>'
     )
 
 
+def _moved(region: BodyRegion, who: Who) -> str:
+    """The attribute that gives a part a child's proportions."""
+    if who == "adult" or region.side == "face":
+        return ""
+    return f' transform="{_CHILD_HEAD if region.id in ("head", "back_of_head") else _CHILD_BODY}"'
+
+
 def _part(region: BodyRegion, who: Who, language: Language, is_chosen: bool, is_first: bool) -> str:
-    move = ""
-    if who == "child" and region.side != "face":
-        on_head = region.id in ("head", "back_of_head")
-        move = f' transform="{_CHILD_HEAD if on_head else _CHILD_BODY}"'
     name = html.escape(region.name.in_language(language))
     return (
-        f'<path d="{region.shape}"{move} data-place="{region.id}" role="button" tabindex="{0 if is_first else -1}" '
+        f'<path d="{region.shape}"{_moved(region, who)} data-place="{region.id}" role="button" tabindex="{0 if is_first else -1}" '
         f'aria-pressed="{str(is_chosen).lower()}" aria-label="{name}"><title>{name}</title></path>'
     )

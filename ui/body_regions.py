@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,12 +25,29 @@ class BodyRegion:
     shape: str
 
 
-def _box(x: float, y: float, width: float, height: float, r: float = 6) -> str:
-    """A rounded box as a path."""
-    return (
-        f"M{x + r} {y}h{width - 2 * r}a{r} {r} 0 0 1 {r} {r}v{height - 2 * r}a{r} {r} 0 0 1 -{r} {r}"
-        f"h-{width - 2 * r}a{r} {r} 0 0 1 -{r} -{r}v-{height - 2 * r}a{r} {r} 0 0 1 {r} -{r}z"
-    )
+Points = tuple[tuple[float, float], ...]
+_ROUNDING = 6.0  # of corners, in units of the frame
+
+
+def _rounded(points: Points) -> str:
+    """A closed path through the points, its corners rounded."""
+    parts = []
+    for before, here, after in zip((points[-1], *points[:-1]), points, (*points[1:], points[0]), strict=True):
+        (x0, y0), (x1, y1) = _towards(here, before), _towards(here, after)
+        parts.append(f"{'L' if parts else 'M'}{x0:.1f} {y0:.1f}Q{here[0]} {here[1]} {x1:.1f} {y1:.1f}")
+    return "".join(parts) + "Z"
+
+
+def _towards(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """The point a corner's rounding begins at; never beyond the middle of a short side."""
+    length = math.dist(one, other)
+    share = min(_ROUNDING, length / 2.2) / length
+    return one[0] + (other[0] - one[0]) * share, one[1] + (other[1] - one[1]) * share
+
+
+def _mirrored(points: Points) -> Points:
+    """The same on the other side of the body."""
+    return tuple((200 - x, y) for x, y in points)
 
 
 def _oval(x: float, y: float, rx: float, ry: float) -> str:
@@ -37,72 +55,135 @@ def _oval(x: float, y: float, rx: float, ry: float) -> str:
     return f"M{x - rx} {y}a{rx} {ry} 0 1 0 {2 * rx} 0a{rx} {ry} 0 1 0 -{2 * rx} 0z"
 
 
-# id, Chinese, English, group, side, shape. On the front the patient's right is on the viewer's left.
-_ROWS: tuple[tuple[str, str, str, Group, Side, str], ...] = (
-    ("head", "头", "head", "head", "front", _oval(100, 36, 23, 29)),
-    ("forehead", "额头", "forehead", "head", "face", "M202 66a48 52 0 0 1 96 0q-48 -16 -96 0z"),
-    ("eye_right", "右眼", "right eye", "head", "face", _oval(230, 76, 15, 10)),
-    ("eye_left", "左眼", "left eye", "head", "face", _oval(270, 76, 15, 10)),
-    ("ear_right", "右耳朵", "right ear", "head", "face", _oval(196, 84, 9, 16)),
-    ("ear_left", "左耳朵", "left ear", "head", "face", _oval(304, 84, 9, 16)),
-    ("nose", "鼻子", "nose", "head", "face", _oval(250, 94, 10, 12)),
-    ("cheek_right", "右脸", "right cheek", "head", "face", _oval(222, 104, 14, 14)),
-    ("cheek_left", "左脸", "left cheek", "head", "face", _oval(278, 104, 14, 14)),
-    ("teeth", "牙", "teeth", "head", "face", _box(232, 112, 36, 15, 7)),
-    ("jaw", "下巴", "jaw", "head", "face", _oval(250, 138, 22, 9)),
-    ("throat", "喉咙", "throat", "head", "face", _box(232, 152, 36, 26, 8)),
-    ("neck", "脖子", "neck", "head", "front", _box(89, 66, 22, 15, 4)),
-    ("shoulder_right", "右肩膀", "right shoulder", "arms", "front", _oval(58, 96, 17, 15)),
-    ("shoulder_left", "左肩膀", "left shoulder", "arms", "front", _oval(142, 96, 17, 15)),
-    ("chest_right", "右边胸口", "right side of my chest", "chest", "front", _box(66, 83, 22, 58, 8)),
-    ("chest_middle", "胸口", "chest", "chest", "front", _box(89, 83, 22, 58, 5)),
-    ("chest_left", "左边胸口", "left side of my chest", "chest", "front", _box(112, 83, 22, 58, 8)),
-    ("belly_upper_right", "右上腹", "upper right belly", "belly", "front", _box(68, 143, 21, 28, 5)),
-    ("belly_upper", "上腹部", "upper belly", "belly", "front", _box(90, 143, 20, 28, 3)),
-    ("belly_upper_left", "左上腹", "upper left belly", "belly", "front", _box(111, 143, 21, 28, 5)),
-    ("navel", "肚脐周围", "belly around the navel", "belly", "front", _box(68, 173, 64, 20, 6)),
-    ("belly_lower_right", "右下腹", "lower right belly", "belly", "front", _box(68, 195, 21, 27, 5)),
-    ("belly_lower", "小肚子", "lower belly", "belly", "front", _box(90, 195, 20, 27, 3)),
-    ("belly_lower_left", "左下腹", "lower left belly", "belly", "front", _box(111, 195, 21, 27, 5)),
-    ("groin", "下身", "private parts", "belly", "front", _box(86, 224, 28, 20, 8)),
-    ("arm_right", "右胳膊", "right arm", "arms", "front", _box(40, 113, 22, 42, 10)),
-    ("arm_left", "左胳膊", "left arm", "arms", "front", _box(138, 113, 22, 42, 10)),
-    ("elbow_right", "右胳膊肘", "right elbow", "arms", "front", _oval(48, 166, 11, 10)),
-    ("elbow_left", "左胳膊肘", "left elbow", "arms", "front", _oval(152, 166, 11, 10)),
-    ("hand_right", "右手", "right hand", "arms", "front", _box(30, 178, 23, 60, 10)),
-    ("hand_left", "左手", "left hand", "arms", "front", _box(147, 178, 23, 60, 10)),
-    ("thigh_right", "右大腿", "right thigh", "legs", "front", _box(68, 246, 30, 66, 11)),
-    ("thigh_left", "左大腿", "left thigh", "legs", "front", _box(102, 246, 30, 66, 11)),
-    ("knee_right", "右膝盖", "right knee", "legs", "front", _oval(82, 325, 14, 12)),
-    ("knee_left", "左膝盖", "left knee", "legs", "front", _oval(118, 325, 14, 12)),
-    ("shin_right", "右小腿", "right lower leg", "legs", "front", _box(71, 339, 23, 58, 10)),
-    ("shin_left", "左小腿", "left lower leg", "legs", "front", _box(106, 339, 23, 58, 10)),
-    ("foot_right", "右脚", "right foot", "legs", "front", _box(64, 400, 30, 24, 9)),
-    ("foot_left", "左脚", "left foot", "legs", "front", _box(106, 400, 30, 24, 9)),
-    ("back_of_head", "后脑勺", "back of the head", "head", "back", _oval(100, 36, 23, 29)),
-    ("nape", "后颈", "back of the neck", "head", "back", _box(88, 66, 24, 15, 4)),
-    ("shoulder_back_left", "左肩背", "back of the left shoulder", "arms", "back", _oval(58, 96, 17, 15)),
-    ("shoulder_back_right", "右肩背", "back of the right shoulder", "arms", "back", _oval(142, 96, 17, 15)),
-    ("upper_back", "后背", "upper back", "chest", "back", _box(68, 83, 64, 64, 9)),
-    ("flank_left", "左边腰", "left flank", "chest", "back", _box(68, 150, 20, 44, 7)),
-    ("lower_back", "腰", "lower back", "chest", "back", _box(89, 150, 22, 44, 5)),
-    ("flank_right", "右边腰", "right flank", "chest", "back", _box(112, 150, 20, 44, 7)),
-    ("buttocks", "屁股", "buttocks", "legs", "back", _box(68, 197, 64, 32, 14)),
-    ("anus", "肛门", "anus", "belly", "back", _oval(100, 239, 11, 9)),
-    ("arm_back_left", "左胳膊后面", "back of the left arm", "arms", "back", _box(40, 113, 22, 62, 10)),
-    ("arm_back_right", "右胳膊后面", "back of the right arm", "arms", "back", _box(138, 113, 22, 62, 10)),
-    ("wrist_left", "左手腕", "left wrist", "arms", "back", _box(30, 178, 23, 60, 10)),
-    ("wrist_right", "右手腕", "right wrist", "arms", "back", _box(147, 178, 23, 60, 10)),
-    ("thigh_back_left", "左大腿后面", "back of the left thigh", "legs", "back", _box(68, 250, 30, 76, 11)),
-    ("thigh_back_right", "右大腿后面", "back of the right thigh", "legs", "back", _box(102, 250, 30, 76, 11)),
-    ("calf_left", "左腿肚子", "left calf", "legs", "back", _box(71, 330, 23, 66, 10)),
-    ("calf_right", "右腿肚子", "right calf", "legs", "back", _box(106, 330, 23, 66, 10)),
-    ("heel_left", "左脚后跟", "left heel", "legs", "back", _box(66, 400, 28, 24, 9)),
-    ("heel_right", "右脚后跟", "right heel", "legs", "back", _box(106, 400, 28, 24, 9)),
+_FACE = (  # beside the body: the head once more, large enough to tap
+    ("forehead", "额头", "forehead", "M206 62Q250 -12 294 62Q250 44 206 62Z"),
+    ("eye_right", "右眼", "right eye", _oval(229, 74, 16, 10)),
+    ("eye_left", "左眼", "left eye", _oval(271, 74, 16, 10)),
+    ("ear_right", "右耳朵", "right ear", _oval(195, 84, 9, 17)),
+    ("ear_left", "左耳朵", "left ear", _oval(305, 84, 9, 17)),
+    ("nose", "鼻子", "nose", _oval(250, 92, 9, 14)),
+    ("cheek_right", "右脸", "right cheek", _oval(222, 104, 14, 14)),
+    ("cheek_left", "左脸", "left cheek", _oval(278, 104, 14, 14)),
+    ("teeth", "牙", "teeth", _oval(250, 120, 20, 9)),
+    ("jaw", "下巴", "jaw", _oval(250, 140, 18, 8)),
+    ("throat", "喉咙", "throat", _rounded(((232, 156), (268, 156), (274, 184), (226, 184)))),
 )
-REGIONS: dict[str, BodyRegion] = {
-    key: BodyRegion(key, Bilingual(zh=zh, en=en), group, side, shape) for key, zh, en, group, side, shape in _ROWS
-}
+_HEAD = _oval(100, 36, 22, 27)
+_NECK: Points = ((90, 60), (110, 60), (112, 81), (88, 81))
+# Shapes on the viewer's left; the other side is their mirror image.
+_SHOULDER: Points = ((71, 86), (57, 88), (47, 97), (44, 114), (62, 114), (66, 99))
+_CHEST: Points = ((88, 83), (73, 87), (67, 100), (65, 116), (69, 142), (88, 142))
+_UPPER: Points = ((69, 144), (88, 144), (88, 171), (72, 171))
+_LOWER: Points = ((70, 194), (88, 194), (88, 223), (65, 220))
+_ARM: Points = ((44, 116), (62, 116), (59, 152), (43, 152))
+_ELBOW: Points = ((43, 154), (59, 154), (58, 174), (41, 174))
+_FOREARM: Points = ((41, 176), (58, 176), (53, 211), (38, 211))
+_HAND: Points = ((38, 213), (53, 213), (57, 232), (50, 248), (39, 248), (33, 232))
+_THIGH: Points = ((65, 223), (85, 226), (98, 244), (97, 312), (73, 312), (65, 262))
+_KNEE: Points = ((73, 314), (97, 314), (96, 339), (75, 339))
+_SHIN: Points = ((75, 341), (96, 341), (92, 397), (79, 397))
+_FOOT: Points = ((79, 399), (92, 399), (95, 424), (66, 424), (66, 417))
+_FLANK: Points = ((69, 152), (87, 152), (87, 193), (70, 193), (72, 171))
+_WHOLE_ARM: Points = ((44, 116), (62, 116), (58, 174), (41, 174))
+_BACK_THIGH: Points = ((65, 232), (98, 236), (97, 322), (73, 322), (65, 266))
+_CALF: Points = ((73, 324), (97, 324), (92, 397), (79, 397))
+
+# id, Chinese, English, group, side, shape: parts in the middle
+_MIDDLE: tuple[tuple[str, str, str, Group, Side, str], ...] = (
+    ("head", "头", "head", "head", "front", _HEAD),
+    *((key, zh, en, "head", "face", shape) for key, zh, en, shape in _FACE),
+    ("neck", "脖子", "neck", "head", "front", _rounded(_NECK)),
+    ("chest_middle", "胸口", "chest", "chest", "front", _rounded(((90, 83), (110, 83), (110, 142), (90, 142)))),
+    (
+        "belly_upper",
+        "上腹部",
+        "upper belly",
+        "belly",
+        "front",
+        _rounded(((90, 144), (110, 144), (110, 171), (90, 171))),
+    ),
+    (
+        "navel",
+        "肚脐周围",
+        "belly around the navel",
+        "belly",
+        "front",
+        _rounded(((72, 173), (128, 173), (130, 192), (70, 192))),
+    ),
+    (
+        "belly_lower",
+        "小肚子",
+        "lower belly",
+        "belly",
+        "front",
+        _rounded(((90, 194), (110, 194), (110, 223), (90, 223))),
+    ),
+    ("groin", "下身", "private parts", "belly", "front", _rounded(((87, 225), (113, 225), (105, 244), (95, 244)))),
+    ("back_of_head", "后脑勺", "back of the head", "head", "back", _HEAD),
+    ("nape", "后颈", "back of the neck", "head", "back", _rounded(_NECK)),
+    (
+        "upper_back",
+        "后背",
+        "upper back",
+        "chest",
+        "back",
+        _rounded((*_mirrored(((73, 87), (65, 116), (69, 150))), *((69, 150), (65, 116), (73, 87)))),
+    ),
+    ("lower_back", "腰", "lower back", "chest", "back", _rounded(((89, 152), (111, 152), (111, 193), (89, 193)))),
+    (
+        "buttocks",
+        "屁股",
+        "buttocks",
+        "legs",
+        "back",
+        _rounded(((70, 195), (130, 195), (135, 228), (100, 232), (65, 228))),
+    ),
+    ("anus", "肛门", "anus", "belly", "back", _oval(100, 226, 9, 8)),
+)
+# id, Chinese, English, group, side, shape of the part on the viewer's left: each stands for two parts
+_PAIRS: tuple[tuple[str, str, str, Group, Side, Points], ...] = (
+    ("shoulder", "肩膀", "shoulder", "arms", "front", _SHOULDER),
+    ("chest", "边胸口", "side of the chest", "chest", "front", _CHEST),
+    ("belly_upper", "上腹", "upper belly", "belly", "front", _UPPER),
+    ("belly_lower", "下腹", "lower belly", "belly", "front", _LOWER),
+    ("arm", "胳膊", "upper arm", "arms", "front", _ARM),
+    ("elbow", "胳膊肘", "elbow", "arms", "front", _ELBOW),
+    ("forearm", "小臂", "forearm", "arms", "front", _FOREARM),
+    ("hand", "手", "hand", "arms", "front", _HAND),
+    ("thigh", "大腿", "thigh", "legs", "front", _THIGH),
+    ("knee", "膝盖", "knee", "legs", "front", _KNEE),
+    ("shin", "小腿", "lower leg", "legs", "front", _SHIN),
+    ("foot", "脚", "foot", "legs", "front", _FOOT),
+    ("shoulder_blade", "肩胛", "shoulder blade", "arms", "back", _SHOULDER),
+    ("flank", "边腰", "flank", "chest", "back", _FLANK),
+    ("arm_back", "胳膊后面", "back of the arm", "arms", "back", _WHOLE_ARM),
+    ("wrist", "手腕", "wrist", "arms", "back", _FOREARM),
+    ("hand_back", "手背", "back of the hand", "arms", "back", _HAND),
+    ("thigh_back", "大腿后面", "back of the thigh", "legs", "back", _BACK_THIGH),
+    ("calf", "腿肚子", "calf", "legs", "back", _CALF),
+    ("heel", "脚后跟", "heel", "legs", "back", _FOOT),
+)
+
+
+def _all_regions() -> dict[str, BodyRegion]:
+    """Every part by id, head to foot on each side. On the front the patient's right is on the viewer's left."""
+    rows = [(key, Bilingual(zh=zh, en=en), group, side, shape) for key, zh, en, group, side, shape in _MIDDLE]
+    for key, zh, en, group, side, points in _PAIRS:
+        for hand, zh_hand in (("right", "右"), ("left", "左")):
+            on_viewers_left = (hand == "right") == (side == "front")
+            name = Bilingual(zh=f"{zh_hand}{zh}", en=f"{hand} {en}")
+            shape = _rounded(points if on_viewers_left else _mirrored(points))
+            rows.append((f"{key}_{hand}", name, group, side, shape))
+    order = {"front": 0, "face": 1, "back": 2}
+    return {row[0]: BodyRegion(*row) for row in sorted(rows, key=lambda row: (order[row[3]], _top_of(row[4])))}
+
+
+def _top_of(shape: str) -> float:
+    """Where a path begins, from the top: for the order of the keyboard's way."""
+    return float(shape[1:].replace("Q", " ").replace("a", " ").split()[1])
+
+
+REGIONS = _all_regions()
 GROUPS: dict[Group, Bilingual] = {
     "head": Bilingual(zh="头和脖子", en="Head and neck"),
     "chest": Bilingual(zh="胸和背", en="Chest and back"),
@@ -125,7 +206,5 @@ def sentence_of(places: Sequence[str], feeling: str, who: Who, language: Languag
     if language == "zh":
         whose = "我" if who == "adult" else "我家孩子"
         return whose + "、".join(region.name.zh for region in regions) + FEELINGS[feeling].zh
-    whose, possessive = ("I have", "my") if who == "adult" else ("My child has", "the")
-    names = [region.name.en.replace("my ", f"{possessive} ") for region in regions]
-    where = " and ".join(f"{possessive} {name}" if " of " not in name else f"the {name}" for name in names)
-    return f"{whose} {FEELINGS[feeling].en} in {where}"
+    names = [f"{'my' if who == 'adult' else 'the'} {region.name.en}" for region in regions]
+    return f"{'I have' if who == 'adult' else 'My child has'} {FEELINGS[feeling].en} in {' and '.join(names)}"

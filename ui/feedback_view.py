@@ -69,13 +69,22 @@ def show_feedback(visitor: Visitor, home: Path, language: Language) -> None:
                 key=visitor.key(f"reason-{number}-{thumb}"),
             )
         agrees = st.checkbox(words["consent"], key=visitor.key(f"consent-{number}"))
-        pressed = st.button(
-            words["save"], disabled=not (thumb and agrees), key=visitor.key(f"keep-{number}"), width="stretch"
+        st.button(
+            words["save"],
+            disabled=not (thumb and agrees),
+            key=visitor.key(f"keep-{number}"),
+            width="stretch",
+            on_click=_keep,
+            args=(visitor, home, number, thumb == "yes", reason or ""),
         )
-        if pressed and thumb and agrees:
-            visitor.feedback_file = visitor.feedback_file or new_file_name()
-            asked = exchange.conversation.episode.said() or exchange.message
-            row = Feedback(asked, exchange.answer.text, thumb == "yes", reason or "")
-            keep_feedback(home, visitor.feedback_file, row)
-            visitor.rated.add(number)
-            st.rerun()
+
+
+def _keep(visitor: Visitor, home: Path, number: int, helped: bool, reason: str) -> None:
+    """Stores what was agreed to; pressed only with consent."""
+    exchange = visitor.history[number]
+    if exchange.answer is None or not st.session_state.get(visitor.key(f"consent-{number}")):
+        return
+    asked = exchange.conversation.episode.said() or exchange.message
+    visitor.feedback_file = visitor.feedback_file or new_file_name()
+    keep_feedback(home, visitor.feedback_file, Feedback(asked, exchange.answer.text, helped, reason))
+    visitor.rated.add(number)

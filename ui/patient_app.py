@@ -24,7 +24,7 @@ from rag.feedback import delete_feedback
 from ui.body_map import show_body_map
 from ui.feedback_view import show_feedback
 from ui.reply_html import banner_html, said_html, triage_html
-from ui.reply_view import GrowingAnswer, show_exchange, show_fault, show_message
+from ui.reply_view import GrowingAnswer, show_actions, show_exchange, show_fault, show_message
 from ui.screen_page import run_page, show_looks
 from ui.screen_words import SCREEN_WORDS
 from ui.visitor import Exchange, Visitor, conversation_after_fault
@@ -43,7 +43,6 @@ def shared_assistant(home: str) -> Assistant:
 def main() -> None:
     st.set_page_config(page_title="导诊 Daozhen", page_icon="🏥", layout="centered")
     visitor = Visitor.here()
-    st.html(f"<h1>{SCREEN_WORDS[visitor.language].title}</h1>")
     look = show_looks(visitor)
     try:
         settings = load_settings()
@@ -52,14 +51,35 @@ def main() -> None:
         _log.error("daozhen: %s", fault)
         show_fault(visitor.language)
         st.stop()
-    words = SCREEN_WORDS[visitor.language]
-    box = visitor.key("message")
-    st.chat_input(words.input, key=box, max_chars=MAX_QUESTION_CHARS, on_submit=lambda: visitor.say(st.session_state[box]))
-    if visitor.history or visitor.waiting:
-        _show_talk(visitor, assistant, settings)
+    welcome, talk, actions, writing, below = st.empty(), st.container(), st.empty(), st.container(), st.empty()
+    with writing:
+        _show_input(visitor)
+    if visitor.waiting:
+        with talk:
+            _show_said(visitor)
+            _answer_next(visitor, assistant)
+        st.rerun()
+    elif visitor.history:
+        with talk:
+            _show_said(visitor)
+        with actions.container():
+            show_actions(visitor)
+            show_feedback(visitor, settings.home, visitor.language)
+        with below.container():
+            _show_endings(visitor, settings)
     else:
-        _show_welcome(visitor)
+        with welcome.container():
+            _show_welcome(visitor)
+        with below.container():
+            show_body_map(visitor, visitor.language)
     run_page(visitor, look, settings.idle_seconds)
+
+
+def _show_input(visitor: Visitor) -> None:
+    """Where to write; a message is heard before the page is drawn again, so that nothing old stands below its answer."""
+    box = visitor.key("message")
+    hint = SCREEN_WORDS[visitor.language].input
+    st.chat_input(hint, key=box, max_chars=MAX_QUESTION_CHARS, on_submit=lambda: visitor.say(st.session_state[box]))
 
 
 def _show_welcome(visitor: Visitor) -> None:
@@ -73,27 +93,22 @@ def _show_welcome(visitor: Visitor) -> None:
         f'<p class="dz-lead">{words.lead}</p><p class="dz-emergency">{first}<strong>{bold}</strong>{last}</p>'
         f'<p class="dz-small">{words.notice}</p><h2 class="dz-lead">{words.how}</h2>'
     )
-    sentence = show_body_map(visitor, visitor.language)
-    if sentence:
-        visitor.say(sentence, visitor.language)
-        st.rerun()
 
 
-def _show_talk(visitor: Visitor, assistant: Assistant, settings: Settings) -> None:
-    """Everything said so far, then the answer to what waits; once nothing waits, what can be done with it."""
-    answering = bool(visitor.waiting)
+def _show_said(visitor: Visitor) -> None:
+    """Everything said so far."""
     for number in range(len(visitor.history)):
-        show_exchange(visitor, number, is_newest=not answering and number == len(visitor.history) - 1)
-    if answering:
-        message, language = visitor.waiting[0]
-        exchange = _answered(assistant, message, visitor.conversation, language, len(visitor.history))
-        visitor.waiting.pop(0)
-        if exchange is not None:
-            visitor.history.append(exchange)
-        visitor.language = language
-        st.rerun()
-    show_feedback(visitor, settings.home, visitor.language)
-    _show_endings(visitor, settings)
+        show_exchange(visitor, number, is_newest=not visitor.waiting and number == len(visitor.history) - 1)
+
+
+def _answer_next(visitor: Visitor, assistant: Assistant) -> None:
+    """Answers the first message that waits; it waits until its answer is kept, whatever is tapped meanwhile."""
+    message, language = visitor.waiting[0]
+    exchange = _answered(assistant, message, visitor.conversation, language, len(visitor.history))
+    visitor.waiting.pop(0)
+    if exchange is not None:
+        visitor.history.append(exchange)
+    visitor.language = language
 
 
 def _answered(
@@ -119,7 +134,10 @@ def _answered(
     except InvalidQuestion:
         return None  # empty or too long: the box lets neither through
     except Exception as fault:  # whatever breaks, the patient reads one calm line and keeps the level already told
-        _log.error("daozhen: a reply could not be finished: %s", fault if isinstance(fault, AssistantError) else type(fault).__name__)
+        _log.error(
+            "daozhen: a reply could not be finished: %s",
+            fault if isinstance(fault, AssistantError) else type(fault).__name__,
+        )
         heard = conversation_after_fault(assistant, message, before, triage, language)
         return Exchange(message, before, heard, triage)
     raise RuntimeError("a stream of parts always ends with the reply")

@@ -18,7 +18,7 @@ from ui.visitor import Exchange, Visitor
 
 
 def show_exchange(visitor: Visitor, number: int, is_newest: bool) -> None:
-    """One message and its reply. Only the newest has what can be tapped, and the card."""
+    """One message and its reply; the newest is told to a screen reader at once."""
     exchange = visitor.history[number]
     reply = exchange.reply
     language = reply.language if reply else visitor.language
@@ -33,11 +33,19 @@ def show_exchange(visitor: Visitor, number: int, is_newest: bool) -> None:
     if reply.is_medical:
         st.html(banner_html(reply.triage, language, is_newest) + triage_html(reply.triage, language))
         st.html(answer_html(reply.answer, language, exchange.contexts))
-    if is_newest and reply.follow_up is not None:
-        show_question(visitor, reply.follow_up, language)
-    if is_newest and reply.card is not None and reply.hand_off is not None:
-        show_card(visitor, reply.card, language)
-        show_note(visitor, reply.hand_off, exchange.note, language)
+
+
+def show_actions(visitor: Visitor) -> None:
+    """What can be done with the newest reply: the question to tap, or the card to take away and the note for the nurse."""
+    exchange = visitor.history[-1]
+    reply = exchange.reply
+    if reply is None:
+        return
+    if reply.follow_up is not None:
+        show_question(visitor, reply.follow_up, reply.language)
+    if reply.card is not None and reply.hand_off is not None:
+        show_card(visitor, reply.card, reply.language)
+        show_note(visitor, reply.hand_off, exchange.note, reply.language)
 
 
 def show_message(message: MessageReply, language: Language) -> None:
@@ -59,7 +67,9 @@ class GrowingAnswer:
         self.place = st.empty()
 
     def add(self, piece: AnswerPiece) -> None:
-        self.pieces = [*self.pieces, piece] if piece.sentence.key != "1" else [piece]  # a writer that failed begins anew
+        self.pieces = (
+            [*self.pieces, piece] if piece.sentence.key != "1" else [piece]
+        )  # a writer that failed begins anew
         sentences, citations = [one.sentence for one in self.pieces], [one.citation for one in self.pieces]
         self.place.html(sentences_html(sentences, citations, self.language, {}))
 
@@ -108,4 +118,6 @@ def show_note(visitor: Visitor, note: HandOffNote, nurse: HandOffNote | None, la
 
 def _download(place: object, label: str, data: str, name: str, mime: str, key: str) -> None:
     draw = place.download_button  # type: ignore[attr-defined]
-    draw(label, data.encode(), file_name=name, mime=f"{mime}; charset=utf-8", key=key, width="stretch", on_click="ignore")
+    draw(
+        label, data.encode(), file_name=name, mime=f"{mime}; charset=utf-8", key=key, width="stretch", on_click="ignore"
+    )

@@ -47,11 +47,11 @@ def _print_component() -> Any:
 
 
 def show_looks(visitor: Visitor) -> Look:
-    """The switches for language, type and colours."""
+    """The title, and the switches for language, type and colours."""
     st.html(f"<style>{_asset('screen.css')}</style>")
     words = SCREEN_WORDS[visitor.language]
-    left, right = st.columns([1, 1], vertical_alignment="bottom")
-    with left:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.html(f"<h1>{words.title}</h1>", width="content")
         key = visitor.key(f"language-{visitor.language}")  # follows the talk where nobody chose
         chosen = st.segmented_control(
             words.language,
@@ -61,10 +61,11 @@ def show_looks(visitor: Visitor) -> Look:
             key=key,
             label_visibility="collapsed",
         )
+        settings = st.popover(words.settings)
         if chosen and chosen != visitor.language:
             visitor.turn_to(chosen)
             st.rerun()
-    with right, st.popover(words.settings, width="stretch"):
+    with settings:
         large = st.toggle(words.large, key="large")
         display = (
             st.segmented_control(
