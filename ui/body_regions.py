@@ -31,7 +31,7 @@ _ROUNDING = 6.0  # of corners, in units of the frame
 
 def _rounded(points: Points) -> str:
     """A closed path through the points, its corners rounded."""
-    parts = []
+    parts: list[str] = []
     for before, here, after in zip((points[-1], *points[:-1]), points, (*points[1:], points[0]), strict=True):
         (x0, y0), (x1, y1) = _towards(here, before), _towards(here, after)
         parts.append(f"{'L' if parts else 'M'}{x0:.1f} {y0:.1f}Q{here[0]} {here[1]} {x1:.1f} {y1:.1f}")

@@ -1,4 +1,4 @@
-"""Whether the answer helped: asked after the newest cited answer, stored only once the patient agrees."""
+"""Whether the answer helped: asked after the newest answer, stored only once the patient agrees."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def show_feedback(visitor: Visitor, home: Path, language: Language) -> None:
     words = _WORDS[language]
     number = len(visitor.history) - 1
     exchange = visitor.history[number]
-    if exchange.answer is None:
+    if not exchange.answered:
         return
     if number in visitor.rated:
         st.success(words["kept"])
@@ -82,9 +82,9 @@ def show_feedback(visitor: Visitor, home: Path, language: Language) -> None:
 def _keep(visitor: Visitor, home: Path, number: int, helped: bool, reason: str) -> None:
     """Stores what was agreed to; pressed only with consent."""
     exchange = visitor.history[number]
-    if exchange.answer is None or not st.session_state.get(visitor.key(f"consent-{number}")):
+    if not exchange.answered or not st.session_state.get(visitor.key(f"consent-{number}")):
         return
     asked = exchange.conversation.episode.said() or exchange.message
     visitor.feedback_file = visitor.feedback_file or new_file_name()
-    keep_feedback(home, visitor.feedback_file, Feedback(asked, exchange.answer.text, helped, reason))
+    keep_feedback(home, visitor.feedback_file, Feedback(asked, exchange.answered, helped, reason))
     visitor.rated.add(number)

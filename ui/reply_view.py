@@ -14,7 +14,7 @@ from ui.reply_text import WORDS as CARD_WORDS
 from ui.reply_text import card_as_text, note_as_text
 from ui.screen_page import show_print_button
 from ui.screen_words import SCREEN_WORDS
-from ui.visitor import Exchange, Visitor
+from ui.visitor import Visitor
 
 
 def show_exchange(visitor: Visitor, number: int, is_newest: bool) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 import streamlit as st
 
 from knowledge.records import Language
-from knowledge.replies import AssistantReply, CitedAnswer, Conversation, HandOffNote, TriageDecision
+from knowledge.replies import AssistantReply, Conversation, HandOffNote, TriageDecision
 from rag.assistant import Assistant, reply_language
 
 _KEPT_ON_CLEARING = ("display", "large")  # how the screen looks; nothing that was said
@@ -31,9 +31,9 @@ class Exchange:
     note: HandOffNote | None = None
 
     @property
-    def answer(self) -> CitedAnswer | None:
-        """The cited answer, if there is one."""
-        return self.reply.answer if self.reply and isinstance(self.reply.answer, CitedAnswer) else None
+    def answered(self) -> str:
+        """What was answered to a complaint; empty for small talk and where the reply could not be finished."""
+        return self.reply.answer.text if self.reply and self.reply.is_medical else ""
 
 
 @dataclass
