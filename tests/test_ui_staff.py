@@ -131,17 +131,30 @@ def test_settings_are_checked_before_they_are_kept(home, pages):
 
 
 def test_figures_of_an_evaluation_are_kept_and_drawn_as_shares(home):
-    keep_figures(home, "urgency", "cases.jsonl", {"n": 20, "under": {"cases": 1, "of": 20, "share": 0.05, "low": 0.0, "high": 0.2}})
+    keep_figures(
+        home,
+        "urgency",
+        "cases.jsonl",
+        {"n": 20, "under": {"cases": 1, "of": 20, "share": 0.05, "low": 0.0, "high": 0.2}},
+    )
     (home / "evaluations" / "broken.json").write_text("{")
     assert list(kept_figures(home)) == ["urgency"]
-    rows = shares_of({"mrr": 0.5, "intervals": {"mrr": [0.4, 0.6]}, "under": {"cases": 1, "of": 20, "share": 0.05, "low": 0.0, "high": 0.2}})
+    rows = shares_of(
+        {
+            "mrr": 0.5,
+            "intervals": {"mrr": [0.4, 0.6]},
+            "under": {"cases": 1, "of": 20, "share": 0.05, "low": 0.0, "high": 0.2},
+        }
+    )
     assert {"figure": "mrr", "share": 0.5, "low": 0.4, "high": 0.6} in rows
     assert {"figure": "under", "share": 0.05, "low": 0.0, "high": 0.2} in rows
 
 
 def test_eval_keeps_its_figures_and_no_words_of_a_case(home, tmp_path, capsys):
     cases = tmp_path / "mine.jsonl"
-    cases.write_text(json.dumps({"text": "SENTINELWORD 胸口疼，直冒冷汗", "level": "emergency"}, ensure_ascii=False) + "\n")
+    cases.write_text(
+        json.dumps({"text": "SENTINELWORD 胸口疼，直冒冷汗", "level": "emergency"}, ensure_ascii=False) + "\n"
+    )
     assert main(["eval", "urgency", str(cases), "--json"]) == 0
     (path,) = (home / "evaluations").glob("*.json")
     assert kept_figures(home)["urgency"]["figures"]["n"] == 1 and "SENTINELWORD" not in path.read_text()

@@ -109,7 +109,7 @@ def show_body_map(visitor: Visitor, language: Language) -> None:
 def _choice(label: str, options: dict[Any, str], key: str, draw: Any = st.segmented_control) -> Any:
     """One of a few; the first until another is tapped."""
     first = next(iter(options))
-    return draw(label, list(options), format_func=options.__getitem__, default=first, key=key) or first
+    return draw(label, list(options), format_func=options.__getitem__, default=first, key=key, wrap=True) or first
 
 
 def _chosen(visitor: Visitor) -> list[str]:

@@ -126,7 +126,7 @@ def _answered(
                 elif isinstance(part, TriageDecision):
                     triage = part
                     st.html(banner_html(part, language) + triage_html(part, language))
-                    answer = GrowingAnswer(language)
+                    answer = GrowingAnswer(part.urgency, language)
                 elif isinstance(part, AnswerPiece) and answer is not None:
                     answer.add(part)
                 elif isinstance(part, AssistantReply):

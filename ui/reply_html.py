@@ -38,6 +38,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "first": "首选",
         "or": "也可能",
         "bring": "带上",
+        "now": "现在怎么做",
         "answer": "您问的",
         "why": "为什么",
         "where": "去哪里看",
@@ -56,6 +57,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "first": "First choice",
         "or": "Possibly",
         "bring": "Bring",
+        "now": "What to do now",
         "answer": "What you asked",
         "why": "Why",
         "where": "Where to be seen",
@@ -112,17 +114,20 @@ def _department(entry: RankedDepartment, language: Language, is_first: bool) -> 
     )
 
 
-def answer_html(answer: CitedAnswer | Abstention, language: Language, contexts: Mapping[str, str]) -> str:
+def answer_html(
+    answer: CitedAnswer | Abstention, level: UrgencyLevel, language: Language, contexts: Mapping[str, str]
+) -> str:
     """The answer under a heading for each part, each sentence with its source to open; or that there is none."""
     if isinstance(answer, Abstention):
         return f'<div class="dz-note" lang="{language}"><h4>{WORDS[language]["abstained"]}</h4><p>{_lines(answer.text)}</p></div>'
     note = f'<p class="dz-note">{escape(answer.note)}</p>' if answer.note else ""
-    return note + sentences_html(answer.sentences, answer.citations, language, contexts)
+    return note + sentences_html(answer.sentences, answer.citations, level, language, contexts)
 
 
 def sentences_html(
     sentences: Sequence[AnswerSentence],
     citations: Iterable[Citation],
+    level: UrgencyLevel,
     language: Language,
     contexts: Mapping[str, str],
 ) -> str:
@@ -133,7 +138,8 @@ def sentences_html(
         mine = [sentence for sentence in sentences if (sentence.part if sentence.part in PARTS else PARTS[0]) == part]
         if mine:
             rows = "".join(_sentence(one, by_key.get(one.key), language, contexts) for one in mine)
-            blocks.append(f'<div class="dz-part dz-part-{part}"><h4>{WORDS[language][part]}</h4>{rows}</div>')
+            name = "now" if part == "answer" and level >= UrgencyLevel.II else part
+            blocks.append(f'<div class="dz-part dz-part-{part}"><h4>{WORDS[language][name]}</h4>{rows}</div>')
     return f'<div lang="{language}">{"".join(blocks)}</div>'
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from knowledge.records import Language
 from knowledge.replies import AnswerPiece, FollowUp, HandOffNote, MessageReply, TriageCard
+from knowledge.urgency import UrgencyLevel
 from ui.card_html import card_body, card_page
 from ui.reply_html import answer_html, banner_html, said_html, sentences_html, triage_html
 from ui.reply_text import WORDS as CARD_WORDS
@@ -32,7 +33,7 @@ def show_exchange(visitor: Visitor, number: int, is_newest: bool) -> None:
         show_message(reply.message, language)
     if reply.is_medical:
         st.html(banner_html(reply.triage, language, is_newest) + triage_html(reply.triage, language))
-        st.html(answer_html(reply.answer, language, exchange.contexts))
+        st.html(answer_html(reply.answer, reply.triage.urgency, language, exchange.contexts))
 
 
 def show_actions(visitor: Visitor) -> None:
@@ -61,8 +62,8 @@ def show_fault(language: Language) -> None:
 class GrowingAnswer:
     """The answer while it is being written: each sentence as it passes the gates."""
 
-    def __init__(self, language: Language) -> None:
-        self.language = language
+    def __init__(self, level: UrgencyLevel, language: Language) -> None:
+        self.level, self.language = level, language
         self.pieces: list[AnswerPiece] = []
         self.place = st.empty()
 
@@ -71,7 +72,7 @@ class GrowingAnswer:
             [*self.pieces, piece] if piece.sentence.key != "1" else [piece]
         )  # a writer that failed begins anew
         sentences, citations = [one.sentence for one in self.pieces], [one.citation for one in self.pieces]
-        self.place.html(sentences_html(sentences, citations, self.language, {}))
+        self.place.html(sentences_html(sentences, citations, self.level, self.language, {}))
 
 
 def show_question(visitor: Visitor, question: FollowUp, language: Language) -> None:

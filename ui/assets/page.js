@@ -27,7 +27,8 @@ export default function (component) {
     });
   }
 
-  const here = () => {
+  const here = (event) => {
+    if (event && event.type === "pointermove" && !box.hidden) return; // so that the button stays where it is aimed at
     state.seen = Date.now();
     box.hidden = true;
   };
@@ -49,7 +50,7 @@ export default function (component) {
   };
   const hasDraft = () => [...document.querySelectorAll("textarea")].some((area) => area.value.trim());
   ACTIVE.forEach((name) => document.addEventListener(name, here, { passive: true, capture: true }));
-  stay.onclick = here;
+  stay.onclick = () => here();
   const timer = setInterval(look, 500);
   look();
   return () => {
