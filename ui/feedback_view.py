@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import streamlit as st
@@ -9,6 +10,8 @@ import streamlit as st
 from knowledge.records import Bilingual, Language
 from rag.feedback import Feedback, keep_feedback, new_file_name
 from ui.visitor import Visitor
+
+_log = logging.getLogger("daozhen.screen")
 
 REASONS: dict[bool, tuple[Bilingual, ...]] = {
     True: (
@@ -86,5 +89,9 @@ def _keep(visitor: Visitor, home: Path, number: int, helped: bool, reason: str) 
         return
     asked = exchange.conversation.episode.said() or exchange.message
     visitor.feedback_file = visitor.feedback_file or new_file_name()
-    keep_feedback(home, visitor.feedback_file, Feedback(asked, exchange.answered, helped, reason))
+    try:
+        keep_feedback(home, visitor.feedback_file, Feedback(asked, exchange.answered, helped, reason))
+    except OSError as fault:  # a full or locked disk is no matter of the patient's
+        _log.error("daozhen: feedback could not be stored: %s", fault)
+        return
     visitor.rated.add(number)

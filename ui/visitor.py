@@ -70,8 +70,8 @@ class Visitor:
     def turn_to(self, language: Language) -> None:
         """The screen in another language; the last message is answered again in it, from the talk before it."""
         self.language = language
-        if self.history:
-            self.waiting.insert(0, (self.history.pop().message, language))
+        again = [self.history.pop().message] if self.history else []
+        self.waiting = [(message, language) for message in (*again, *(message for message, _ in self.waiting))]
 
     def has_said_something(self) -> bool:
         """Whether there is anything to clear."""

@@ -1,9 +1,10 @@
 """Simultaneous chats on the patient's screen: how long a reply takes, and how much memory it costs.
 
-    python -m tests.benchmarks.screen_load --chats 25 --messages 3
+    python -m tests.benchmarks.screen_load --chats 25 --messages 3              all at once, without a pause
+    python -m tests.benchmarks.screen_load --chats 25 --messages 3 --think 20   with time to read and write
 
 Starts `daozhen chat` and speaks Streamlit's own protocol to it over as many WebSockets as there are chats, each a
-visitor with a session of its own. Every chat sends its messages as soon as the reply before stands whole. Measured:
+visitor with a session of its own. Measured:
 from sending a message to its banner, and to the end of the reply; the server's memory before and after. A chat that
 sees another's words, or a fault, is counted as an error.
 """
@@ -14,6 +15,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -47,11 +49,12 @@ class Chat:
         self.whole_ms: list[float] = []
         self.errors = 0
 
-    async def run(self, messages: int) -> None:
+    async def run(self, messages: int, think_seconds: float) -> None:
         async with websockets.connect(self.url, max_size=None, subprotocols=["streamlit"]) as link:
             await link.send(self._rerun(None))
             await self._read(link, None)
             for turn in range(messages):
+                await asyncio.sleep(random.uniform(0.5, 1.5) * think_seconds)
                 begun = time.perf_counter()
                 await link.send(self._rerun(f"{self.mark}，{COMPLAINTS[(self.number + turn) % len(COMPLAINTS)]}"))
                 await self._read(link, begun)
@@ -67,7 +70,7 @@ class Chat:
 
     async def _read(self, link: websockets.ClientConnection, begun: float | None) -> None:
         """Until the reply stands whole: the run after the answer has drawn the place to write again."""
-        banner, runs = False, 0
+        banner = False
         while True:
             raw = await asyncio.wait_for(link.recv(), 120)
             message = ForwardMsg.FromString(raw if isinstance(raw, bytes) else raw.encode())
@@ -80,14 +83,13 @@ class Chat:
                 elif element.WhichOneof("type") in ("exception", "alert"):
                     self.errors += 1
                 self.errors += sum(f"第{other:03d}号" in drawn for other in range(100) if other != self.number)
-                if begun is not None and not banner and "data-urgency" in drawn and self.mark:
+                if begun is not None and not banner and "data-urgency" in drawn:
                     banner = True
                     self.banner_ms.append((time.perf_counter() - begun) * 1000)
             elif kind == "script_finished":
-                if begun is None or message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
-                    runs += 1
-                    if begun is None or banner:
-                        break
+                done = message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
+                if done and (banner or begun is None):
+                    break
         if begun is not None:
             self.whole_ms.append((time.perf_counter() - begun) * 1000)
 
@@ -101,9 +103,9 @@ def told(values: list[float]) -> dict[str, float]:
     return {"p50": round(cuts[9]), "p95": round(cuts[18])}
 
 
-async def measure(url: str, chats: int, messages: int) -> list[Chat]:
+async def measure(url: str, chats: int, messages: int, think_seconds: float = 0.0) -> list[Chat]:
     visitors = [Chat(url, number) for number in range(chats)]
-    await asyncio.gather(*(visitor.run(messages) for visitor in visitors))
+    await asyncio.gather(*(visitor.run(messages, think_seconds) for visitor in visitors))
     return visitors
 
 
@@ -111,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chats", type=int, default=25)
     parser.add_argument("--messages", type=int, default=3)
+    parser.add_argument("--think", type=float, default=0.0, help="Seconds a patient reads and writes, on average.")
     options = parser.parse_args()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -125,6 +128,8 @@ def main() -> None:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2).close()
                 break
             except (urllib.error.URLError, OSError):
+                if server.poll() is not None:
+                    raise SystemExit("the chat did not start: run `daozhen chat` to see why") from None
                 time.sleep(0.5)
         url = f"ws://127.0.0.1:{port}/_stcore/stream"
         asyncio.run(measure(url, 1, 1))  # the assistant is loaded with the first visit
@@ -132,7 +137,7 @@ def main() -> None:
         before = memory_mib(process)
         alone = asyncio.run(measure(url, 1, 5))
         begun = time.perf_counter()
-        visitors = asyncio.run(measure(url, options.chats, options.messages))
+        visitors = asyncio.run(measure(url, options.chats, options.messages, options.think))
         report = {
             "chats": options.chats,
             "messages": sum(len(one.whole_ms) for one in visitors),
