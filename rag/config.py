@@ -44,7 +44,8 @@ class Settings:
 
     model: who writes answers: "" (the passages' own sentences), a model's folder, or `provider:name`; adapter: a LoRA
     folder for it; model_url: where a served model answers; allow_remote_model: an administrator's leave to send masked
-    questions to a model that does not run on this machine; writer_seconds: an answer's time, then the extractive one is given."""
+    questions to a model that does not run on this machine; writer_seconds: an answer's time, then the extractive one is given;
+    idle_seconds: with nobody at the screen, after which it clears for the next patient."""
 
     home: Path
     embedder: str = ""
@@ -59,6 +60,7 @@ class Settings:
     model_url: str = ""
     allow_remote_model: bool = False
     writer_seconds: float = 60.0
+    idle_seconds: int = 300
 
     @property
     def index_dir(self) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from rag.config import load_settings, quiet_libraries
+from rag.figures import keep_figures
 from ui.progress import progress_bar
 
 LINES = {
@@ -48,6 +49,7 @@ def answers(cases: Path, model: str | None, adapter: str | None, errors: bool, a
     with progress_bar("answers") as step:
         outcomes = evaluate_answers(read, assistant, step)
     report = {"writer": assistant.writer.name, **answer_report(outcomes)}
+    keep_figures(settings.home, "answers", cases.name, report)
     if errors and not as_json:
         for one in outcomes:
             if one.answered != one.case.answerable or (one.answered and not one.right_guide) or one.unsupported:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rag.config import load_settings, quiet_libraries
+from rag.figures import keep_figures
 from ui.progress import progress_bar
 
 NAMES = {"bm25": "BM25", "dense": "dense", "hybrid": "both fused"}
@@ -41,6 +42,7 @@ def retrieval(folder: Path, as_json: bool) -> None:
     with progress_bar(data.name) as step:
         rankings = rank(data, embedder, step)
     figures = {"embedder": embedder.name, **report(data, rankings)}
+    keep_figures(load_settings().home, "retrieval", folder.name, figures)
     click.echo(json.dumps(figures, ensure_ascii=False, indent=2) if as_json else _table(figures))
 
 

@@ -10,6 +10,7 @@ import click
 
 from knowledge.errors import InvalidUsage
 from rag.config import load_settings, quiet_libraries
+from rag.figures import keep_figures
 from ui.progress import progress_bar
 
 NAMED_AT_MOST = 5
@@ -60,6 +61,7 @@ def triage(cases: Path, learn: Path | None, folds: int | None, as_json: bool) ->
             hospital = load_hospital(settings.hospital_path, tuple(departments))
             outcomes, unknown = evaluation.general_outcomes(rows, reader, departments, hospital)
     values = evaluation.spelled(evaluation.figures(outcomes), [*solved, *rows])
+    keep_figures(settings.home, "triage", cases.name, values)
     if unknown:
         names = ", ".join(unknown[:NAMED_AT_MOST]) + (" …" if len(unknown) > NAMED_AT_MOST else "")
         click.echo(f"{len(unknown)} names mean no department of ours and cannot be given: {names}", err=True)
@@ -100,6 +102,7 @@ def urgency(cases: Path, as_json: bool) -> None:
             given.append(read(vignette.text))
             step("vignettes", number + 1, len(vignettes))
     values = figures(vignettes, given)
+    keep_figures(load_settings().home, "urgency", cases.name, values)
     click.echo(json.dumps(values, ensure_ascii=False, indent=2) if as_json else _urgency_table(values))
 
 

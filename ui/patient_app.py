@@ -1,14 +1,16 @@
-"""The triage chat a patient sees. Started by `daozhen chat`; state lives in each visitor's own session."""
+"""The triage chat a patient sees. Started by `daozhen chat`; what is said lives in each visitor's own session alone."""
 
 from __future__ import annotations
 
+import logging
+
 import streamlit as st
 
-from knowledge.errors import AssistantError
+from knowledge.errors import AssistantError, InvalidQuestion
 from knowledge.records import Language
 from knowledge.replies import (
     MAX_QUESTION_CHARS,
-    Abstention,
+    AnswerPiece,
     AssistantReply,
     CitedAnswer,
     Conversation,
@@ -16,136 +18,157 @@ from knowledge.replies import (
     TriageDecision,
 )
 from rag import load_assistant
-from rag.assistant import Assistant, ReplyPart, reply_language
-from ui.reply_view import plain, show_answer, show_card, show_message, show_question, show_triage
+from rag.assistant import Assistant
+from rag.config import Settings, load_settings
+from rag.feedback import delete_feedback
+from ui.body_map import show_body_map
+from ui.feedback_view import show_feedback
+from ui.reply_html import banner_html, said_html, triage_html
+from ui.reply_view import GrowingAnswer, show_actions, show_exchange, show_fault, show_message
+from ui.screen_page import run_page, show_looks
+from ui.screen_words import SCREEN_WORDS
+from ui.visitor import Exchange, Visitor, conversation_after_fault
 
-WORDS: dict[Language, dict[str, str]] = {
-    "zh": {
-        "title": "导诊",
-        "lead": "说说哪里不舒服，我告诉您有多急、去哪个科、资料里怎么说。",
-        "notice": "这是就医指引，不是诊断，不能代替医生。情况紧急请直接拨打 **120**。您说的话只在这台机器上处理，不会保存。",
-        "input": "比如：孩子发烧两天了，还咳嗽",
-        "language": "语言 Language",
-        "large": "大字",
-        "again": "重新开始",
-        "thinking": "正在看……",
-    },
-    "en": {
-        "title": "Daozhen",
-        "lead": "Tell me what is wrong. I will say how urgent it is, which department to go to, and what the guidance says.",
-        "notice": "This is guidance, not a diagnosis, and no substitute for a doctor. In an emergency call **120**. What you write stays on this machine and is not kept.",
-        "input": "For example: fever for two days and a cough",
-        "language": "语言 Language",
-        "large": "Large type",
-        "again": "Start again",
-        "thinking": "Looking …",
-    },
-}
-LANGUAGE_NAMES: dict[Language, str] = {"zh": "中文", "en": "English"}
-LARGE_TYPE = (
-    "<style>html{font-size:135%;} .stChatMessage p,.stChatMessage li{font-size:1.25rem;line-height:1.6;}</style>"
-)
+NURSE_LANGUAGE: Language = "zh"
+
+_log = logging.getLogger("daozhen.screen")  # kinds of fault only; what patients say is never logged
 
 
 @st.cache_resource(show_spinner=False)
-def shared_assistant() -> Assistant:
-    """One assistant for all visitors; it holds nobody's words."""
+def shared_assistant(home: str) -> Assistant:
+    """One assistant for all visitors of this process; it holds nobody's words."""
     return load_assistant()
 
 
 def main() -> None:
     st.set_page_config(page_title="导诊 Daozhen", page_icon="🏥", layout="centered")
-    language = _header()
+    visitor = Visitor.here()
+    look = show_looks(visitor)
     try:
-        assistant = shared_assistant()
+        settings = load_settings()
+        assistant = shared_assistant(str(settings.home))
     except AssistantError as fault:
-        st.error(plain(str(fault)))
+        _log.error("daozhen: %s", fault)
+        show_fault(visitor.language)
         st.stop()
-    history: list[tuple[str, AssistantReply]] = st.session_state.setdefault("history", [])
-    tapped = _show_history(history)
-    typed = st.chat_input(WORDS[language]["input"], max_chars=MAX_QUESTION_CHARS)
-    message = tapped or typed
-    if message:
-        _answer(assistant, message)
+    welcome, talk, actions, writing, below = st.empty(), st.container(), st.empty(), st.container(), st.empty()
+    with writing:
+        _show_input(visitor)
+    if visitor.waiting:
+        with talk:
+            _show_said(visitor)
+            _answer_next(visitor, assistant)
         st.rerun()
+    elif visitor.history:
+        with talk:
+            _show_said(visitor)
+        with actions.container():
+            show_actions(visitor)
+            show_feedback(visitor, settings.home, visitor.language)
+        with below.container():
+            _show_endings(visitor, settings)
+    else:
+        with welcome.container():
+            _show_welcome(visitor)
+        with below.container():
+            show_body_map(visitor, visitor.language)
+    run_page(visitor, look, settings.idle_seconds)
 
 
-def _header() -> Language:
-    """Title, language, large type, and the notice. Returns the language of the screen and of the replies."""
-    left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
-    with left:
-        language: Language = (
-            st.segmented_control(
-                WORDS["zh"]["language"],
-                list(LANGUAGE_NAMES),
-                format_func=lambda code: LANGUAGE_NAMES[code],
-                default="zh",
-                key="language",
-            )
-            or "zh"
+def _show_input(visitor: Visitor) -> None:
+    """Where to write; a message is heard before the page is drawn again, so that nothing old stands below its answer."""
+    box = visitor.key("message")
+    hint = SCREEN_WORDS[visitor.language].input
+    st.chat_input(hint, key=box, max_chars=MAX_QUESTION_CHARS, on_submit=lambda: visitor.say(st.session_state[box]))
+
+
+def _show_welcome(visitor: Visitor) -> None:
+    """What this is, what to do in an emergency, what is kept, and where to begin."""
+    words = SCREEN_WORDS[visitor.language]
+    if visitor.farewell:
+        st.success(visitor.farewell)
+        visitor.farewell = ""
+    first, bold, last = words.emergency.split("**")
+    st.html(
+        f'<p class="dz-lead">{words.lead}</p><p class="dz-emergency">{first}<strong>{bold}</strong>{last}</p>'
+        f'<p class="dz-small">{words.notice}</p><h2 class="dz-lead">{words.how}</h2>'
+    )
+
+
+def _show_said(visitor: Visitor) -> None:
+    """Everything said so far."""
+    for number in range(len(visitor.history)):
+        show_exchange(visitor, number, is_newest=not visitor.waiting and number == len(visitor.history) - 1)
+
+
+def _answer_next(visitor: Visitor, assistant: Assistant) -> None:
+    """Answers the first message that waits; it waits until its answer is kept, whatever is tapped meanwhile."""
+    message, language = visitor.waiting[0]
+    exchange = _answered(assistant, message, visitor.conversation, language, len(visitor.history))
+    visitor.waiting.pop(0)
+    if exchange is not None:
+        visitor.history.append(exchange)
+    visitor.language = language
+
+
+def _answered(
+    assistant: Assistant, message: str, before: Conversation, language: Language, number: int
+) -> Exchange | None:
+    """The exchange, its parts shown as they are ready; None for a message that cannot be taken, which is told."""
+    st.html(said_html(message, language, number))
+    triage: TriageDecision | None = None
+    answer: GrowingAnswer | None = None
+    try:
+        with st.spinner(SCREEN_WORDS[language].wait):
+            for part in assistant.stream(message, before, language):
+                if isinstance(part, MessageReply):
+                    show_message(part, language)
+                elif isinstance(part, TriageDecision):
+                    triage = part
+                    st.html(banner_html(part, language) + triage_html(part, language))
+                    answer = GrowingAnswer(part.urgency, language)
+                elif isinstance(part, AnswerPiece) and answer is not None:
+                    answer.add(part)
+                elif isinstance(part, AssistantReply):
+                    return _whole(assistant, message, before, part)
+    except InvalidQuestion:
+        return None  # empty or too long: the box lets neither through
+    except Exception as fault:  # whatever breaks, the patient reads one calm line and keeps the level already told
+        _log.error(
+            "daozhen: a reply could not be finished: %s",
+            fault if isinstance(fault, AssistantError) else type(fault).__name__,
         )
-    words = WORDS[language]
-    with middle:
-        if st.toggle(words["large"], key="large"):
-            st.html(LARGE_TYPE)
-    with right:
-        if st.button(words["again"], use_container_width=True):
-            st.session_state["history"] = []
-    st.title(words["title"])
-    st.markdown(words["lead"])
-    st.caption(words["notice"])
-    return language
+        heard = conversation_after_fault(assistant, message, before, triage, language)
+        return Exchange(message, before, heard, triage)
+    raise RuntimeError("a stream of parts always ends with the reply")
 
 
-def _show_history(history: list[tuple[str, AssistantReply]]) -> str | None:
-    """Everything said so far; returns the option just tapped, if any."""
-    tapped = None
-    for number, (message, reply) in enumerate(history):
-        with st.chat_message("user"):
-            st.markdown(plain(message))
-        with st.chat_message("assistant"):
-            if reply.message is not None:
-                show_message(reply.message)
-            if not isinstance(reply.answer, MessageReply):
-                show_triage(reply.triage, reply.language)
-                show_answer(reply.answer, reply.language)
-            if reply.card is not None and reply.hand_off is not None:
-                show_card(reply.card, reply.hand_off, reply.language)
-            if reply.follow_up is not None:
-                tapped = show_question(reply.follow_up, live=number == len(history) - 1, key=f"option-{number}")
-    return tapped
+def _whole(assistant: Assistant, message: str, before: Conversation, reply: AssistantReply) -> Exchange:
+    """The exchange with the pages its citations stand in, and the note in the nurse's language."""
+    contexts: dict[str, str] = {}
+    if isinstance(reply.answer, CitedAnswer):
+        index = assistant.search.current().index
+        for citation in reply.answer.citations:
+            text = index.page_text(citation.source_id, citation.page, citation.section, citation.quote)
+            if text is not None:
+                contexts[citation.key] = text
+    note = None
+    if reply.hand_off is not None and reply.language != NURSE_LANGUAGE:
+        note = assistant.hand_off(reply.conversation, NURSE_LANGUAGE)
+    return Exchange(message, before, reply.conversation, reply.triage, reply, contexts, note)
 
 
-def _answer(assistant: Assistant, message: str) -> None:
-    """Shows the reply's parts as they are ready, in the language of the message, and keeps the reply for this visitor."""
-    history: list[tuple[str, AssistantReply]] = st.session_state["history"]
-    conversation = history[-1][1].conversation if history else Conversation()
-    language = reply_language(message, conversation)
-    with st.chat_message("user"):
-        st.markdown(plain(message))
-    with st.chat_message("assistant"):
-        try:
-            for part in assistant.stream(message, conversation):
-                _show_part(part, message, language, history)
-        except AssistantError as fault:
-            st.warning(plain(str(fault)))
-            st.stop()
+def _show_endings(visitor: Visitor, settings: Settings) -> None:
+    """Begin again, or have everything deleted, what was agreed to be stored included."""
+    words = SCREEN_WORDS[visitor.language]
 
+    def delete() -> None:
+        delete_feedback(settings.home, visitor.feedback_file)
+        visitor.clear(words.deleted)
 
-def _show_part(
-    part: ReplyPart,
-    message: str,
-    language: Language,
-    history: list[tuple[str, AssistantReply]],
-) -> None:
-    if isinstance(part, TriageDecision):
-        show_triage(part, language)
-    elif isinstance(part, MessageReply):
-        show_message(part)
-    elif isinstance(part, CitedAnswer | Abstention):
-        show_answer(part, language)
-    elif isinstance(part, AssistantReply):
-        history.append((message, part))
+    again, everything = st.columns(2)
+    again.button(words.again, key=visitor.key("again"), on_click=visitor.clear, width="stretch")
+    everything.button(words.delete, key=visitor.key("delete"), on_click=delete, width="stretch")
 
 
 main()

@@ -1,130 +1,124 @@
-"""Draws the parts of a reply. Decides nothing: what is shown is what the reply says."""
+"""Draws an exchange: what was said, the reply's parts in order, the question to tap, the card to take away. Decides nothing."""
 
 from __future__ import annotations
 
-import html
-import re
+from html import escape
 
 import streamlit as st
 
 from knowledge.records import Language
-from knowledge.replies import (
-    Abstention,
-    CitedAnswer,
-    FollowUp,
-    HandOffNote,
-    MessageReply,
-    TriageCard,
-    TriageDecision,
-)
+from knowledge.replies import AnswerPiece, FollowUp, HandOffNote, MessageReply, TriageCard
 from knowledge.urgency import UrgencyLevel
+from ui.card_html import card_body, card_page
+from ui.reply_html import answer_html, banner_html, said_html, sentences_html, triage_html
+from ui.reply_text import WORDS as CARD_WORDS
 from ui.reply_text import card_as_text, note_as_text
-
-# background, text: every pair has a contrast of at least 4.5 : 1
-COLOURS = {
-    UrgencyLevel.I: ("#9b1c1c", "#ffffff"),
-    UrgencyLevel.II: ("#b84309", "#ffffff"),
-    UrgencyLevel.III: ("#fbd15b", "#3a2a00"),
-    UrgencyLevel.IV: ("#1d6b45", "#ffffff"),
-    UrgencyLevel.HOME: ("#1f5c94", "#ffffff"),
-}
-WORDS: dict[Language, dict[str, str]] = {
-    "zh": {
-        "why": "为什么这样判断",
-        "department": "去哪个科",
-        "first": "首选",
-        "or": "也可能",
-        "bring": "带上",
-        "answer": "资料里怎么说",
-        "sources": "出处（点开看原文）",
-        "page": "第{page}页",
-        "unreviewed": "资料尚未经临床医生审核签字。",
-        "abstained": "没有足够的依据",
-    },
-    "en": {
-        "why": "Why",
-        "department": "Where to go",
-        "first": "First choice",
-        "or": "Possibly",
-        "bring": "Bring",
-        "answer": "What the guidance says",
-        "sources": "Sources (open to read)",
-        "page": "p. {page}",
-        "unreviewed": "This material has not yet been signed by a clinician.",
-        "abstained": "Not enough evidence",
-    },
-}
-_MARKDOWN_MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:])")
+from ui.screen_page import show_print_button
+from ui.screen_words import SCREEN_WORDS
+from ui.visitor import Visitor
 
 
-def plain(text: str) -> str:
-    """Text as typed, with nothing in it taken for markup."""
-    return _MARKDOWN_MARKS.sub(r"\\\1", text).replace("\n", "  \n")
-
-
-def show_triage(triage: TriageDecision, language: Language) -> None:
-    """The banner first, then why, then the departments."""
-    words = WORDS[language]
-    background, colour = COLOURS[triage.urgency]
-    title, instruction = html.escape(triage.urgency.title(language)), html.escape(triage.urgency.instruction(language))
-    st.html(
-        f'<div role="alert" data-urgency="{triage.urgency.label}" style="background:{background};color:{colour};border-radius:0.6rem;'
-        f'padding:0.9rem 1.1rem;"><div style="font-size:1.35em;font-weight:700;">{title}</div>'
-        f'<div style="font-size:1.05em;margin-top:0.25rem;">{instruction}</div></div>'
-    )
-    st.markdown(f"**{words['why']}**")
-    for reason in triage.reasons:
-        st.markdown(f"- {plain(reason.text)}")
-    st.markdown(f"**{words['department']}**")
-    columns = st.columns(min(3, len(triage.departments)) or 1)
-    for place, (column, entry) in enumerate(zip(columns, triage.departments, strict=False)):
-        with column, st.container(border=True):
-            st.caption(words["first"] if place == 0 else words["or"])
-            st.markdown(f"#### {plain(entry.department.name.in_language(language))}")
-            st.caption(plain(entry.why))
-            bring = entry.department.bring.in_language(language)
-            if place == 0 and bring:
-                st.caption(f"{words['bring']}: {plain(('、' if language == 'zh' else ', ').join(bring[:3]))}")
-
-
-def show_message(message: MessageReply) -> None:
-    """Calm words to a message that is no complaint, or to somebody in despair."""
-    st.markdown(plain(message.text))
-
-
-def show_card(card: TriageCard, note: HandOffNote, language: Language) -> None:
-    """What to take away, and the note for the nurse, to be opened."""
-    for text in (card_as_text(card, language), note_as_text(note, language)):
-        title, _, body = text.partition("\n")
-        with st.expander(title.strip("─ ")):
-            st.markdown(plain(body))
-
-
-def show_answer(answer: CitedAnswer | Abstention, language: Language) -> None:
-    """The answer's sentences with their keys, then each citation, to be opened."""
-    words = WORDS[language]
-    if isinstance(answer, Abstention):
-        st.markdown(f"**{words['abstained']}**")
-        st.info(plain(answer.text))
+def show_exchange(visitor: Visitor, number: int, is_newest: bool) -> None:
+    """One message and its reply; the newest is told to a screen reader at once."""
+    exchange = visitor.history[number]
+    reply = exchange.reply
+    language = reply.language if reply else visitor.language
+    st.html(said_html(exchange.message, language, number))
+    if reply is None:
+        if exchange.triage is not None:
+            st.html(banner_html(exchange.triage, language, is_newest) + triage_html(exchange.triage, language))
+        show_fault(language)
         return
-    st.markdown(f"**{words['answer']}**")
-    for sentence in answer.sentences:
-        st.markdown(f"{plain(sentence.text)} **\\[{sentence.key}\\]**")
-    st.caption(words["sources"])
-    for citation in answer.citations:
-        page = f" · {words['page'].format(page=citation.page)}" if citation.page else ""
-        with st.expander(f"[{citation.key}] {citation.title} · {citation.section}{page}"):
-            st.markdown(f"> {plain(citation.quote)}")
-            st.caption(f"{citation.source_id} · {words['unreviewed']}")
+    if reply.message is not None:
+        show_message(reply.message, language)
+    if reply.is_medical:
+        st.html(banner_html(reply.triage, language, is_newest) + triage_html(reply.triage, language))
+        st.html(answer_html(reply.answer, reply.triage.urgency, language, exchange.contexts))
 
 
-def show_question(question: FollowUp, live: bool, key: str) -> str | None:
-    """The closed question; while `live`, its options can be tapped. Returns the option tapped."""
-    st.markdown(f"**{plain(question.question)}**")
-    st.caption(plain(question.why))
-    if not live:
-        return None
+def show_actions(visitor: Visitor) -> None:
+    """What can be done with the newest reply: the question to tap, or the card to take away and the note for the nurse."""
+    exchange = visitor.history[-1]
+    reply = exchange.reply
+    if reply is None:
+        return
+    if reply.follow_up is not None:
+        show_question(visitor, reply.follow_up, reply.language)
+    if reply.card is not None and reply.hand_off is not None:
+        show_card(visitor, reply.card, reply.language)
+        show_note(visitor, reply.hand_off, exchange.note, reply.language)
+
+
+def show_message(message: MessageReply, language: Language) -> None:
+    """Calm words to a message that is no complaint, or to somebody in despair."""
+    st.html(f'<p class="dz-message" lang="{language}">{escape(message.text)}</p>')
+
+
+def show_fault(language: Language) -> None:
+    """One calm line where a reply could not be finished."""
+    st.warning(SCREEN_WORDS[language].fault)
+
+
+class GrowingAnswer:
+    """The answer while it is being written: each sentence as it passes the gates."""
+
+    def __init__(self, level: UrgencyLevel, language: Language) -> None:
+        self.level, self.language = level, language
+        self.pieces: list[AnswerPiece] = []
+        self.place = st.empty()
+
+    def add(self, piece: AnswerPiece) -> None:
+        self.pieces = (
+            [*self.pieces, piece] if piece.sentence.key != "1" else [piece]
+        )  # a writer that failed begins anew
+        sentences, citations = [one.sentence for one in self.pieces], [one.citation for one in self.pieces]
+        self.place.html(sentences_html(sentences, citations, self.level, self.language, {}))
+
+
+def show_question(visitor: Visitor, question: FollowUp, language: Language) -> None:
+    """The closed question, what its answer decides, and its options to tap."""
+    st.html(
+        f'<div class="dz-question" lang="{language}"><h3>{escape(question.question)}</h3>'
+        f'<p class="dz-small">{escape(question.why)}</p></div>'
+    )
     for number, option in enumerate(question.options):
-        if st.button(option, key=f"{key}-{number}", use_container_width=True):
-            return option
-    return None
+        st.button(
+            option,
+            key=visitor.key(f"option-{len(visitor.history)}-{number}"),
+            width="stretch",
+            on_click=visitor.say,
+            args=(option, language),
+        )
+
+
+def show_card(visitor: Visitor, card: TriageCard, language: Language) -> None:
+    """What to take away: on the screen, on paper, as a page and as text."""
+    words = SCREEN_WORDS[language]
+    title = CARD_WORDS[language]["card"]
+    st.html(f'<section class="dz-card" lang="{language}"><h3>{title}</h3>{card_body(card, language)}</section>')
+    page = card_page(card, language)
+    columns = st.columns(3)
+    with columns[0]:
+        show_print_button(words.print_card, page, visitor.key("print"))
+    _download(columns[1], words.save_page, page, f"{title}.html", "text/html", visitor.key("save-page"))
+    text = card_as_text(card, language)
+    _download(columns[2], words.save_text, text, f"{title}.txt", "text/plain", visitor.key("save-text"))
+
+
+def show_note(visitor: Visitor, note: HandOffNote, nurse: HandOffNote | None, language: Language) -> None:
+    """The note behind its own fold; first in the hospital's language where the patient spoke another."""
+    words = SCREEN_WORDS[language]
+    text = note_as_text(note, language)
+    if nurse is not None:
+        text = f"{note_as_text(nurse, 'zh')}\n\n{text}"
+    with st.expander(words.nurse):
+        st.caption(words.nurse_hint)
+        st.html(f'<div class="dz-lines">{escape(text)}</div>')
+        _download(st, words.save_note, text, f"{words.nurse}.txt", "text/plain", visitor.key("save-note"))
+
+
+def _download(place: object, label: str, data: str, name: str, mime: str, key: str) -> None:
+    draw = place.download_button  # type: ignore[attr-defined]
+    draw(
+        label, data.encode(), file_name=name, mime=f"{mime}; charset=utf-8", key=key, width="stretch", on_click="ignore"
+    )
