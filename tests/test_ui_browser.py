@@ -222,7 +222,7 @@ def test_with_nobody_there_a_countdown_is_seen_and_the_screen_clears_the_draft_t
 def test_no_serious_finding_of_accessibility_in_any_display(open_page, display):
     page = open_page()
     _choose_display(page, "字体和颜色", display)
-    page.locator(f':root[data-display="{DISPLAYS[display]}"]').wait_for()
+    page.locator(f':root[data-display="{DISPLAYS[display]}"]').wait_for(state="attached")
     found = _findings(page)
     _ask(page, "膝盖上下楼梯疼了两个星期")
     page.locator(".dz-cite summary").first.click()
