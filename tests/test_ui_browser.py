@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 
 
 AXE = os.environ.get("AXE_CORE", "")  # path of axe.min.js, from the npm package axe-core
+DISPLAYS = {"浅色": "light", "深色": "dark", "高对比": "contrast"}
 SENTINEL = "SENTINELWORD"
 
 
@@ -124,7 +125,6 @@ def _choose_display(page, settings: str, *labels: str) -> None:
     page.get_by_role("button", name=settings).click()
     for label in labels:
         page.get_by_text(label, exact=True).last.click()
-        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     page.keyboard.press("Escape")
 
 
@@ -171,7 +171,7 @@ def test_in_english_dark_and_large_the_figure_is_walked_by_keyboard_and_the_talk
     page.get_by_text("Who is unwell").wait_for()
     small = page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)")
     _choose_display(page, "Type and colours", "Large type")
-    assert page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") > small * 1.2
+    page.wait_for_function(f"parseFloat(getComputedStyle(document.documentElement).fontSize) > {small * 1.2}")
     page.locator('[data-place][tabindex="0"]').focus()
     page.keyboard.press("ArrowDown")
     name = page.evaluate(
@@ -211,21 +211,23 @@ def test_with_nobody_there_a_countdown_is_seen_and_the_screen_clears_the_draft_t
         page.get_by_role("button", name="我还在").click()
         assert page.get_by_text("膝盖上下楼梯疼").is_visible()
         page.get_by_text("这里已经清空").wait_for()
-        assert not page.locator("#said-0").count() and not page.get_by_test_id("stChatInputTextArea").input_value()
+        page.locator("#said-0").wait_for(state="detached")
+        assert not page.get_by_test_id("stChatInputTextArea").input_value()
     finally:
         settings.unlink()
 
 
 @pytest.mark.skipif(not Path(AXE).is_file(), reason="AXE_CORE names no axe.min.js")
-@pytest.mark.parametrize("display", ["浅色", "深色", "高对比"])
+@pytest.mark.parametrize("display", DISPLAYS)
 def test_no_serious_finding_of_accessibility_in_any_display(open_page, display):
     page = open_page()
     _choose_display(page, "字体和颜色", display)
+    page.locator(f':root[data-display="{DISPLAYS[display]}"]').wait_for(state="attached")
     found = _findings(page)
     _ask(page, "膝盖上下楼梯疼了两个星期")
     page.locator(".dz-cite summary").first.click()
     found += _findings(page)
-    _keep(page, f"screen_axe_{['浅色', '深色', '高对比'].index(display)}", full=True)
+    _keep(page, f"screen_axe_{DISPLAYS[display]}", full=True)
     assert not found
 
 

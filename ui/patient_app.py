@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+from collections.abc import Iterable
 
 import streamlit as st
 
@@ -12,6 +14,7 @@ from knowledge.replies import (
     MAX_QUESTION_CHARS,
     AnswerPiece,
     AssistantReply,
+    Citation,
     CitedAnswer,
     Conversation,
     MessageReply,
@@ -145,17 +148,22 @@ def _answered(
 
 def _whole(assistant: Assistant, message: str, before: Conversation, reply: AssistantReply) -> Exchange:
     """The exchange with the pages its citations stand in, and the note in the nurse's language."""
-    contexts: dict[str, str] = {}
-    if isinstance(reply.answer, CitedAnswer):
-        index = assistant.search.current().index
-        for citation in reply.answer.citations:
-            text = index.page_text(citation.source_id, citation.page, citation.section, citation.quote)
-            if text is not None:
-                contexts[citation.key] = text
+    contexts = _contexts(assistant, reply.answer.citations) if isinstance(reply.answer, CitedAnswer) else {}
     note = None
     if reply.hand_off is not None and reply.language != NURSE_LANGUAGE:
         note = assistant.hand_off(reply.conversation, NURSE_LANGUAGE)
     return Exchange(message, before, reply.conversation, reply.triage, reply, contexts, note)
+
+
+def _contexts(assistant: Assistant, citations: Iterable[Citation]) -> dict[str, str]:
+    """The text around each quote; where the index cannot tell it, the quote is shown alone rather than no answer."""
+    try:
+        index = assistant.search.current().index
+        texts = {one.key: index.page_text(one.source_id, one.page, one.section, one.quote) for one in citations}
+        return {key: text for key, text in texts.items() if text is not None}
+    except (AssistantError, OSError, ValueError, sqlite3.Error) as fault:
+        _log.error("daozhen: a page could not be shown: %s", type(fault).__name__)
+        return {}
 
 
 def _show_endings(visitor: Visitor, settings: Settings) -> None:

@@ -15,6 +15,7 @@ from ui.visitor import Visitor
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 WARN_SECONDS = 60  # the countdown is seen for the last minute, or the last half of a shorter time
+FIRST_LANGUAGE: Language = "zh"  # what the next patient finds
 LANGUAGES: dict[Language, str] = {"zh": "中文", "en": "English"}
 
 
@@ -86,7 +87,7 @@ def run_page(visitor: Visitor, look: Look, idle_seconds: int) -> None:
 
     def cleared() -> None:
         if st.session_state[key].idle == visitor.number:  # not the last visitor's clock
-            visitor.clear(SCREEN_WORDS[look.language].calm)
+            visitor.clear(SCREEN_WORDS[FIRST_LANGUAGE].calm, FIRST_LANGUAGE)
 
     key = visitor.key("page")
     _page_component()(

@@ -82,12 +82,12 @@ class Visitor:
         """A widget's key, new for each visitor at this screen."""
         return f"{name}-{self.number}"
 
-    def clear(self, farewell: str = "") -> None:
-        """Forgets everything said and typed; the look of the screen stays."""
+    def clear(self, farewell: str = "", language: Language | None = None) -> None:
+        """Forgets everything said and typed; the look of the screen stays, its language unless another is given."""
         looks = {name: st.session_state[name] for name in _KEPT_ON_CLEARING if name in st.session_state}
         st.session_state.clear()
         st.session_state.update(looks)
-        st.session_state["visitor"] = Visitor(self.number + 1, language=self.language, farewell=farewell)
+        st.session_state["visitor"] = Visitor(self.number + 1, language=language or self.language, farewell=farewell)
 
 
 def conversation_after_fault(
