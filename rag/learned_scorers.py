@@ -122,7 +122,7 @@ def _pooled(values: np.ndarray, owners: np.ndarray, count: int) -> tuple[np.ndar
 
 
 def _one_vs_rest(matrix: Any, right: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
-    """(features, labels) and (labels,). A label all or none of whose cases are right gets its rate and no coefficients."""
+    """(features, labels) and (labels,). A label that all or none of the cases have gets a fixed start."""
     from sklearn.linear_model import LogisticRegression
 
     coefficients, intercepts = np.zeros((matrix.shape[1], right.shape[1])), np.zeros(right.shape[1])
@@ -132,8 +132,7 @@ def _one_vs_rest(matrix: Any, right: np.ndarray, strength: float) -> tuple[np.nd
             fitted = LogisticRegression(C=strength, solver="liblinear").fit(matrix, column)
             coefficients[:, label], intercepts[label] = fitted.coef_[0], fitted.intercept_[0]
         else:
-            rate = (column.sum() + 0.5) / (len(column) + 1)
-            intercepts[label] = np.log(rate / (1 - rate))
+            intercepts[label] = NEVER if column.sum() == 0 else -NEVER  # the same on inner folds as on all cases
     return coefficients, intercepts
 
 
