@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from knowledge.records import Language
@@ -13,14 +13,13 @@ from rag.evidence import Evidence
 from rag.facets import PassageFilter
 from rag.gates import holds_instructions
 from rag.passages import Passage, RetrievedPassage
-from rag.relevance import RelevanceFeatures, features_of, load_relevance
+from rag.relevance import RelevanceFeatures, features_of, lead_of, load_relevance
 from rag.retriever import HybridSearch
 from rag.support import populations
 from rag.topics import topics_of
 from rag.writers import is_for_others, is_named
 
 MIN_SCORE = 0.2  # below this a passage is not worth judging
-SOURCE_WEIGHTS = (1.0, 0.5, 0.3)  # of a source's best passages; chosen on the calibration questions
 NAMED_SOURCE_BONUS = 0.05
 NAMED_DEPARTMENT_BONUS = 0.05
 DESCRIPTION_MALUS = 0.4
@@ -89,7 +88,7 @@ def found_passages(
             if known is None or passage.score > known.score:
                 best[passage.passage.passage_id] = passage
     clean = [found for found in best.values() if not holds_instructions(found.passage)]
-    return _by_source(clean, asked)
+    return _by_source(clean, asked, search.source_strengths(asked.query, only))
 
 
 def relevance_features(
@@ -105,6 +104,7 @@ def relevance_features(
         search.passages_of(best.source_id, language),
         topics_of(asked.query, language),
         search.reach(asked.query, PassageFilter(language=language)),
+        lead_of(best.source_id, search.source_strengths(asked.query, PassageFilter(language=language))),
     )
 
 
@@ -128,11 +128,12 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
     )
 
 
-def _by_source(found: Sequence[RetrievedPassage], asked: Asked) -> list[RetrievedPassage]:
+def _by_source(
+    found: Sequence[RetrievedPassage], asked: Asked, strengths: Mapping[str, float]
+) -> list[RetrievedPassage]:
     """At most two passages of each source, the best source's first.
 
-    A source is as good as its three best passages together: one that merely shares a word with the question has one.
-    Sources the question names, hospital documents and the leading departments' guides move up; what a department says
+    strengths: of the sources, as HybridSearch.source_strengths gives them. Sources the question names, hospital documents and the leading departments' guides move up; what a department says
     of itself moves down unless the question asks where to go.
     """
     passages: defaultdict[str, list[RetrievedPassage]] = defaultdict(list)
@@ -147,7 +148,7 @@ def _by_source(found: Sequence[RetrievedPassage], asked: Asked) -> list[Retrieve
         preferred = best.kind == "document" or bool(leading.intersection(best.departments))
         described = best.kind == "department" and not where_to
         return (
-            sum(entry.score * weight for entry, weight in zip(entries, SOURCE_WEIGHTS, strict=False))
+            strengths.get(best.source_id, 0.0)
             + (NAMED_SOURCE_BONUS if is_named(best, asked.query) else 0.0)
             + (NAMED_DEPARTMENT_BONUS if preferred else 0.0)
             - (DESCRIPTION_MALUS if described else 0.0)

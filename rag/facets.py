@@ -70,6 +70,14 @@ class Facets:
             admitted &= having
         return admitted
 
+    def first_of_rows(self, name: str) -> np.ndarray:
+        """(size,) int32: for each row the place of its first value among that facet's values, -1 where it has none."""
+        facet = self.by_name[name]
+        places = np.full(self.size, -1, dtype=np.int32)
+        codes = np.repeat(np.arange(len(facet.values), dtype=np.int32), np.diff(facet.starts))
+        places[facet.rows[::-1]] = codes[::-1]
+        return places
+
     def save(self, path: Path) -> None:
         """One .npz, no pickle."""
         arrays = {

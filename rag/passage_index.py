@@ -113,6 +113,11 @@ class PassageIndex:
         """By what passages that say the same find each other."""
         return Likeness.load(self.folder / LIKENESS)
 
+    @cached_property
+    def sources(self) -> tuple[np.ndarray, np.ndarray]:
+        """((n,) int32, (s,) str): for each row the place of its source, and the sources."""
+        return self.facets.first_of_rows("source"), self.facets.by_name["source"].values
+
     def _admitted(self, only: PassageFilter) -> np.ndarray | None:
         """(n,) bool, or None where a filter admits everything."""
         return self.facets.mask(only) if only.wanted() else None

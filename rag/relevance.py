@@ -24,7 +24,7 @@ WEIGHTS_FILE = Path(__file__).resolve().parent / "models" / "relevance.json"
 
 @dataclass(frozen=True)
 class RelevanceFeatures:
-    """What is known of a question and the best source found for it; each in [0, 1] but for the last two.
+    """What is known of a question and the best source found for it; each in [0, 1] but for `words` and `words_in_all`.
 
     score: of the best passage. cosine: of question and best passage. covered: share of the question's words (by rarity)
     in the best passage; covered_by_source: in all of its source. missing_rarest: how rare the rarest word is that the
@@ -46,6 +46,7 @@ class RelevanceFeatures:
     nearest: float
     words: float
     words_in_all: float
+    lead: float
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def features_of(
     source: Sequence[Passage],
     topics: Collection[str],
     reach: tuple[float, float, float],
+    lead: float,
 ) -> RelevanceFeatures:
     """The features of a question and of the source of the first passage found.
 
@@ -107,8 +109,16 @@ def features_of(
         nearest=max(0.0, reach[0]),
         words=reach[1],
         words_in_all=reach[2],
+        lead=lead,
         agreeing=sum(entry.passage.source_id == best.source_id for entry in found[:5]) / min(5, len(found)),
     )
+
+
+def lead_of(source_id: str, strengths: Mapping[str, float]) -> float:
+    """By how much a source is stronger than the next, as a share of its strength; below 0 where another is stronger."""
+    own = strengths.get(source_id, 0.0)
+    next_best = max((value for name, value in strengths.items() if name != source_id), default=0.0)
+    return max(-1.0, (own - next_best) / own) if own else -1.0
 
 
 def _names_other_condition(plain: str, source: Sequence[Passage]) -> bool:

@@ -16,6 +16,8 @@ from rag.sentences import split_sentences
 
 FOCUS_SHARE = 0.4  # of a question's weight (by rarity) in a sentence that may be judged alone
 FUSION_CONSTANT = 30  # reciprocal rank fusion: 1 / (constant + rank)
+SOURCE_WEIGHTS = (1.0, 0.5, 0.3)  # of a source's best passages; like the next, chosen on the calibration questions
+MEANING_WEIGHT = 0.3  # of what the embedder finds against what the words find, in judging whole sources
 DENSE_WEIGHT = 1.0  # with equal weights and this constant the guides' calibration questions are found best
 
 
@@ -81,10 +83,38 @@ class HybridSearch:
         weight = sum(index.lexical.weights(question).values())
         return (nearest[0][1] if nearest else 0.0), (best / weight if weight else 0.0), math.log1p(best)
 
+    def source_strengths(self, question: str, only: PassageFilter) -> dict[str, float]:
+        """How strongly each source speaks to a question, by source id: its three best passages together, by words and
+        by meaning, each against the best source of that kind."""
+        index = self.index
+        by_meaning = index.nearest(self.vector(question), CANDIDATES, only)
+        scores = index.lexical.scores(question)
+        by_words = [(row, float(scores[row])) for row in _best_by_words(scores, index.admitted(only))]
+        strengths: dict[str, float] = {}
+        for ranking, weight in ((by_words, 1.0), (by_meaning, MEANING_WEIGHT)):
+            together = _together(ranking, *index.sources)
+            best = max(together.values(), default=0.0)
+            for source_id, value in together.items():
+                strengths[source_id] = strengths.get(source_id, 0.0) + (weight * value / best if best > 0 else 0.0)
+        return strengths
+
     def passages_of(self, source_id: str, language: str) -> list[Passage]:
         """Every passage of a source in a language, in order."""
         rows = self.index.rows_of(PassageFilter(language, source_ids=frozenset([source_id])))
         return [passage for passage in self.index.passages.at(rows) if passage.source_id == source_id]
+
+
+def _together(ranking: Sequence[tuple[int, float]], places: np.ndarray, names: np.ndarray) -> dict[str, float]:
+    """Source id → its best passages' scores, weighted by SOURCE_WEIGHTS and added up."""
+    by_source: dict[str, list[float]] = {}
+    for row, score in ranking:
+        by_source.setdefault(str(names[places[row]]), []).append(score)
+    return {
+        source_id: sum(
+            score * weight for score, weight in zip(sorted(scores, reverse=True), SOURCE_WEIGHTS, strict=False)
+        )
+        for source_id, scores in by_source.items()
+    }
 
 
 def _best_by_words(scores: np.ndarray, admitted: np.ndarray | None) -> list[int]:
