@@ -7,6 +7,7 @@ is not there is embedded as ever, so that a stale file costs time and nothing el
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -83,7 +84,7 @@ def load_shipped(path: Path = SHIPPED) -> ShippedVectors | None:
             keys = held["keys"]
             places = {row.tobytes(): place for place, row in enumerate(keys)}
             return ShippedVectors(str(held["fingerprint"]), places, held["levels"], held["scales"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 
 

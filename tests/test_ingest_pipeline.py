@@ -201,12 +201,12 @@ def test_another_embedder_embeds_all_and_reads_nothing(folder, tmp_path):
 
 def test_a_deleted_source_disappears_from_every_file(folder, tmp_path):
     index_dir = tmp_path / "index"
-    (folder / "secret.txt").write_text("紫杉醇门诊在七楼东侧。", encoding="utf-8")
+    (folder / "secret.txt").write_text("紫藤阁门诊在七楼东侧。", encoding="utf-8")
     rebuild_index(index_dir, HashEmbedder(), [folder])
     (folder / "secret.txt").unlink()
     rebuild_index(index_dir, HashEmbedder(), options=RebuildOptions(keep=1))
     held = b"".join(path.read_bytes() for path in index_dir.rglob("*") if path.is_file())
-    assert "紫杉醇".encode() not in held and b"secret.txt" not in held
+    assert "紫藤阁".encode() not in held and b"secret.txt" not in held
 
 
 def test_a_killed_rebuild_goes_on_where_it_was(tmp_path):
