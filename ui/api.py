@@ -75,7 +75,7 @@ _STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Completion,
         "description": "The completion; with `stream`, its chunks as server-sent events, `data: [DONE]` last.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": {"description": "one chunk an event"}}},
     }
 }
 
