@@ -229,3 +229,11 @@ def test_a_message_that_steers_lowers_nothing(attack, assistant):
 def test_any_text_gets_a_reply(assistant, text):
     reply = assistant.reply(text)
     assert isinstance(reply.answer, CitedAnswer | Abstention)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), min_size=1, max_size=400).filter(str.strip))
+def test_a_thousand_texts_get_a_reply(assistant, text):
+    reply = assistant.reply(text)
+    assert isinstance(reply.answer, CitedAnswer | Abstention)

@@ -75,6 +75,27 @@ def vignettes(path: Path, show_errors: bool) -> None:
             print(f"{step:+d} {row['level']} -> {group} {flags[:3]} | {row['text']}")
 
 
+PUBLIC_LEVELS = {"A": "emergency", "B": "urgent", "C": "routine", "D": "home"}
+PUBLIC_TEXTS = ("original_structured", "patient_realistic", "patient_minimal")
+
+
+def public(path: Path, show_errors: bool) -> None:
+    """The English cases of a published experiment, each told in three ways (A now, B within a day, C days, D self-care)."""
+    read = level_reader()
+    for kind in PUBLIC_TEXTS:
+        table: Counter[tuple[str, str]] = Counter()
+        under = []
+        for case in json.loads(path.read_text(encoding="utf-8")):
+            right, (level, flags) = PUBLIC_LEVELS[case["gold_standard_triage"]], read(case[kind])
+            table[right, level.evaluation_group] += 1
+            if GROUPS.index(level.evaluation_group) < GROUPS.index(right):
+                under.append((case["title"], right, level.evaluation_group, flags))
+        print(f"{kind}: right level → given:", dict(sorted(table.items())))
+        print(f"  under-triaged: {share(len(under), sum(table.values()))}")
+        for line in under if show_errors else []:
+            print("   ", *line)
+
+
 def ordinary(folder: Path) -> None:
     read = level_reader()
     texts = [f"{row['title']} {row['ask']}" for row in _rows(folder / "toyhom_internal_medicine.jsonl")]
@@ -102,9 +123,12 @@ def main() -> None:
     parser.add_argument(
         "--ordinary", type=Path, help="folder with toyhom_internal_medicine.jsonl and cmtmedqa_test.jsonl"
     )
+    parser.add_argument("--public", type=Path, help="urgency_vignettes_en.json of a published experiment")
     parser.add_argument("--errors", action="store_true", help="print every wrong vignette")
     chosen = parser.parse_args()
     vignettes(chosen.cases, chosen.errors)
+    if chosen.public:
+        public(chosen.public, chosen.errors)
     if chosen.ordinary:
         ordinary(chosen.ordinary)
 
