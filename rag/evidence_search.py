@@ -16,7 +16,7 @@ from rag.passages import Passage, RetrievedPassage
 from rag.relevance import RelevanceFeatures, features_of, lead_of, load_relevance
 from rag.retriever import HybridSearch
 from rag.support import populations
-from rag.topics import topics_of
+from rag.topics import asks, topics_of
 from rag.writers import is_for_others, is_named
 
 MIN_SCORE = 0.2  # below this a passage is not worth judging
@@ -68,7 +68,10 @@ def gather_evidence(asked: Asked, search: HybridSearch, k: int) -> Evidence | No
     places = [(asked.language, asked.first_in)] if asked.first_in else []
     for language, within in (*places, (asked.language, frozenset[str]()), (other, frozenset[str]())):
         found = found_passages(asked, search, language, k, within)
-        if found and load_relevance().answers(relevance_features(asked, search, found, language), language):
+        if not found:
+            continue
+        features = relevance_features(asked, search, found, language)
+        if load_relevance().answers(features, language, asks(asked.question)):
             return _evidence(asked, search, found[:k])
     return None
 

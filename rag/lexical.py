@@ -212,8 +212,7 @@ class LexicalIndex:
             return new
         if not len(new.lengths):
             return old
-        tokens = np.sort(np.concatenate([old.tokens, new.tokens]), kind="stable")
-        tokens = tokens[np.concatenate([[True], tokens[1:] != tokens[:-1]])]
+        tokens = np.unique(np.concatenate([old.tokens, new.tokens]))
         old_starts, new_starts = old._starts_among(tokens), new._starts_among(tokens)
         places = np.repeat(old_starts[1:], np.diff(new_starts))  # new rows follow the old ones of the same token
         return LexicalIndex(

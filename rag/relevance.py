@@ -19,6 +19,7 @@ from rag.lexical import share_covered, tokens_of
 from rag.passages import Passage, RetrievedPassage
 from rag.wording import normalise
 
+COMPLAINT_SHARE = 0.5  # of the threshold: what suffices where symptoms are told and nothing is asked
 WEIGHTS_FILE = Path(__file__).resolve().parent / "models" / "relevance.json"
 
 
@@ -63,8 +64,9 @@ class RelevanceModel:
         total += sum(self.weights[name] * value for name, value in asdict(features).items())
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
 
-    def answers(self, features: RelevanceFeatures, language: str) -> bool:
-        return self.chance(features, language) >= self.threshold[language]
+    def answers(self, features: RelevanceFeatures, language: str, asks: bool = True) -> bool:
+        """Whether the documents are taken to answer. asks: a question wants its answer, a complaint is met by its guide."""
+        return self.chance(features, language) >= self.threshold[language] * (1.0 if asks else COMPLAINT_SHARE)
 
 
 @cache

@@ -19,7 +19,7 @@ from rag.gates import Admitted, judge
 from rag.sentences import split_sentences
 from ui.cli import main
 
-QUESTION = "感冒了平时要注意什么"
+QUESTION = "高血压患者每天能吃多少盐"
 CONFIG = """
 stage = "{stage}"
 name = "{stage}"
