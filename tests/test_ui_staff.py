@@ -125,7 +125,12 @@ def test_settings_are_checked_before_they_are_kept(home, pages):
     next(field for field in pages.number_input if field.label == "idle_seconds").set_value(120)
     keep().click().run()
     assert load_settings(home).idle_seconds == 120
-    for wrong in ({"locale": "xx"}, {"hospital_dir": "/no/such/folder"}, {"model": "/no/such/folder"}, {"embedder": "/none"}):
+    for wrong in (
+        {"locale": "xx"},
+        {"hospital_dir": "/no/such/folder"},
+        {"model": "/no/such/folder"},
+        {"embedder": "/none"},
+    ):
         with pytest.raises(Exception, match="xx|such|none"):
             check_settings(Settings(home, **wrong))
 
