@@ -27,7 +27,7 @@ class HybridSearch:
     def __init__(self, index: PassageIndex | ServingIndex, embedder: Embedder) -> None:
         self._index = index
         self.embedder = embedder
-        self._vectors: dict[str, np.ndarray] = {}  # of this search's questions; `current` begins with none
+        self._vectors: dict[str, np.ndarray] | None = None  # kept by a reply's own search alone: see `current`
 
     @property
     def index(self) -> PassageIndex:
@@ -36,11 +36,13 @@ class HybridSearch:
 
     def current(self) -> HybridSearch:
         """The same search over the generation that serves now, for everything one reply needs."""
-        return HybridSearch(self.index, self.embedder)
+        search = HybridSearch(self.index, self.embedder)
+        search._vectors = {}
+        return search
 
     def vector(self, question: str) -> np.ndarray:
         """(dimension,) float32 of unit length. Made once for a question within one reply, never kept beyond it."""
-        if isinstance(self._index, ServingIndex):
+        if self._vectors is None:
             return self.embedder.encode_queries([question])[0]
         if question not in self._vectors:
             self._vectors[question] = self.embedder.encode_queries([question])[0]
