@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from finetune.row_files import opened_to_write
+from finetune.whole_files import opened_to_write
 from knowledge.errors import AssistantError
 
 Role = Literal["user", "assistant"]

@@ -19,7 +19,8 @@ from typing import Any
 
 from finetune.exam_prompt import exam_prompt
 from finetune.records import InvalidRecord, from_row, shape_of
-from finetune.row_files import BadRow, rows_of
+from finetune.row_files import rows_of
+from finetune.rows import BadRow
 from knowledge.errors import TrainingFailed
 
 Messages = list[dict[str, str]]

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.mixing import InvalidMixture, MixConfig, MixSource, load_mix, mix, planned_rows
+from finetune.mixing import mix
+from finetune.mixture_config import InvalidMixture, MixConfig, MixSource, load_mix
+from finetune.mixture_plan import planned_rows
 from finetune.records import PlainTextRecord, dialogue, write_records
 
 CONFIGS = sorted((Path(__file__).resolve().parents[1] / "finetune" / "configs").glob("mix_*.toml"))

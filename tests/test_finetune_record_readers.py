@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune import row_files
+from finetune import json_rows
 from finetune.record_readers import FILE_READERS, READERS, ReadingRules, read_records
 from finetune.records import (
     ChoiceRecord,
@@ -25,7 +25,9 @@ from finetune.records import (
     write_records,
 )
 from finetune.registry import load_registry
-from finetune.row_files import BadRow, UnreadableData, rows_of
+from finetune.row_files import rows_of
+from finetune.rows import BadRow
+from finetune.text_files import UnreadableData
 from finetune.turns import alternating
 from knowledge.errors import InvalidUsage
 
@@ -216,11 +218,11 @@ def test_any_json_gives_records_or_a_located_error(tmp_path_factory, rows):
 def test_a_json_list_is_the_same_read_in_blocks_of_any_size(tmp_path_factory, rows, block, indent):
     path = tmp_path_factory.mktemp("list") / "a.json"
     path.write_text(json.dumps(rows, ensure_ascii=False, indent=indent), encoding="utf-8")
-    whole, row_files._BLOCK = row_files._BLOCK, block
+    whole, json_rows._BLOCK = json_rows._BLOCK, block
     try:
-        read = list(row_files._listed(path)) if rows else []
+        read = list(json_rows._listed(path)) if rows else []
     finally:
-        row_files._BLOCK = whole
+        json_rows._BLOCK = whole
     assert not any(isinstance(row, BadRow) for row in read)
     assert [row.value for row in read] == rows
 

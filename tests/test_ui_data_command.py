@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from finetune.data_folder import state_of
+from finetune.dataset_entry import InvalidRegistry
+from finetune.model_catalogue import load_models
 from finetune.records import dialogue, write_records
-from finetune.registry import InvalidRegistry, load_models, load_registry, state_of
+from finetune.registry import load_registry
 from ui.cli import main
 
 SHAPES = Path(__file__).parent / "data" / "finetune"

@@ -170,7 +170,8 @@ def synthesise(
 
 def _items(task: SynthesisTask, sources: tuple[Path, ...], at_most: int | None) -> Iterator[Any]:
     from finetune.records import InvalidData, InvalidRecord
-    from finetune.row_files import BadRow, rows_of
+    from finetune.row_files import rows_of
+    from finetune.rows import BadRow
 
     taken = 0
     for path in sources:
