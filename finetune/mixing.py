@@ -13,7 +13,7 @@ from finetune.cleaning_run import Progress
 from finetune.mixture_config import STAGE_KINDS, InvalidMixture, MixConfig, MixSource
 from finetune.mixture_plan import planned_rows
 from finetune.record_readers import ReadingRules, read_records
-from finetune.records import KINDS, InvalidData, TrainingRecord, as_line, kind_of
+from finetune.records import DISLIKED, KINDS, LIKED, InvalidData, TrainingRecord, as_line, kind_of
 from finetune.text_defects import filled_placeholders, has_placeholder
 from finetune.whole_files import opened_to_write, temporary_folder_beside
 
@@ -107,10 +107,17 @@ def check_is_there(path: Path, source: MixSource, config: MixConfig) -> None:
 
 def _fits(record: TrainingRecord, config: MixConfig, source: MixSource, place: str) -> None:
     if kind_of(record) not in STAGE_KINDS[config.stage]:
-        wanted = " or ".join(sorted(STAGE_KINDS[config.stage]))
+        wanted = " or ".join(STAGE_KINDS[config.stage])
         raise InvalidMixture(
             f"{place}: a {kind_of(record)} record; stage {config.stage} trains on {wanted} records (kinds: {', '.join(KINDS)})"
         )
+    thumbs = {LIKED, DISLIKED} & set(record.tags)
+    if config.stage == "sft" and DISLIKED in thumbs:
+        raise InvalidMixture(
+            f"{place}: an answer with a thumb down, which stage sft would learn to give; stage kto learns from it"
+        )
+    if config.stage == "kto" and not thumbs:
+        raise InvalidMixture(f"{place}: an answer without a thumb; stage kto needs the tag {LIKED} or {DISLIKED}")
     if config.licences and record.licence not in config.licences:
         raise InvalidMixture(
             f"{place}: licence {record.licence or 'not stated'}, and {config.name} allows only {', '.join(config.licences)}; "

@@ -14,11 +14,13 @@ from finetune.record_readers import AUTO
 from knowledge.errors import AssistantError
 
 STAGE_KINDS = {  # what a stage trains on
-    "pt": {"text", "dialogue"},
-    "sft": {"dialogue"},
-    "rm": {"preference"},
-    "dpo": {"preference"},
-    "ppo": {"dialogue"},
+    "pt": ("text",),
+    "sft": ("dialogue", "choice"),
+    "rm": ("preference",),
+    "dpo": ("preference",),
+    "kto": ("dialogue",),
+    "grpo": ("dialogue", "choice"),
+    "ppo": ("dialogue", "choice"),
 }
 
 

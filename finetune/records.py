@@ -24,6 +24,7 @@ import orjson
 from finetune.whole_files import opened_to_write
 from knowledge.errors import AssistantError
 
+LIKED, DISLIKED = "liked", "disliked"  # tags: the thumb an answer was given
 Role = Literal["user", "assistant"]
 
 

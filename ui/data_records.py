@@ -11,6 +11,7 @@ import click
 
 from knowledge.errors import InvalidUsage
 from ui.data_options import (
+    COUNT,
     FILE,
     as_json,
     bad_rows,
@@ -104,13 +105,14 @@ def stats(files: tuple[Path, ...], reader: str, skip_bad_to: Path | None, as_jso
 @click.option("--author", default="", help="Put in the place of <AUTHOR>.")
 @click.option(
     "--near",
+    type=click.FloatRange(0, 1),
     default=0.8,
     show_default=True,
     help="Share of equal shingles from which records are near duplicates; 0 looks for exact ones alone.",
 )
-@click.option("--min-chars", default=2, show_default=True, help="Shortest question and answer.")
-@click.option("--max-chars", default=20_000, show_default=True, help="Longest question or answer.")
-@click.option("--workers", default=0, help="Processes; by default one for each processor.")
+@click.option("--min-chars", type=COUNT, default=2, show_default=True, help="Shortest question and answer.")
+@click.option("--max-chars", type=COUNT, default=20_000, show_default=True, help="Longest question or answer.")
+@click.option("--workers", type=COUNT, default=None, help="Processes; by default one for each processor.")
 @reader_option
 @skip_bad
 @as_json
@@ -124,7 +126,7 @@ def clean(
     near: float,
     min_chars: int,
     max_chars: int,
-    workers: int,
+    workers: int | None,
     reader: str,
     skip_bad_to: Path | None,
     as_json: bool,
@@ -142,8 +144,8 @@ def clean(
     from finetune.cleaning_run import clean_files
     from finetune.record_readers import ReadingRules
 
-    if not 0 <= near <= 1:
-        raise InvalidUsage(f"--near {near}: a share between 0 and 1")
+    if max_chars < min_chars:
+        raise InvalidUsage(f"--max-chars {max_chars} is below --min-chars {min_chars}")
     rules = CleaningRules(min_chars=min_chars, max_chars=max_chars, name=name, author=author, near_duplicates=near)
     with bad_rows(skip_bad_to) as bad, progress_bar("clean") as step:
         report = clean_files(
