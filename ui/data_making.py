@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--out", type=FILE, required=True, help="The file of records to write.")
 @click.option(
-    "--kind", "kinds", multiple=True, help="grounded, routing, urgency or follow_up; may be repeated. All by default."
+    "--kind",
+    "kinds",
+    multiple=True,
+    help="grounded, routing, urgency, follow_up, cited or preferences; may be repeated. The first four by default.",
+)
+@click.option(
+    "--questions", type=FILE, default=None, help='Instead: answer the questions of this file, rows {"question": text}.'
 )
 @click.option("--language", "languages", multiple=True, type=click.Choice(["zh", "en"]), help="Both by default.")
 @click.option(
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
 def ground(
     out: Path,
     kinds: tuple[str, ...],
+    questions: Path | None,
     languages: tuple[str, ...],
     abstain_share: float,
     ask_share: float,
@@ -51,8 +58,13 @@ def ground(
     \b
     daozhen data ground --out grounded.jsonl
     daozhen data ground --out follow_up.jsonl --kind follow_up --ask-share 0.4 --at-most 500
+    daozhen data ground --out cited.jsonl --kind cited --abstain-share 0.12
+    daozhen data ground --out pairs.jsonl --kind preferences --at-most 4000
+    daozhen data ground --out asked.jsonl --questions questions.jsonl
     """
-    from finetune.grounding import KINDS, GroundingRules
+    from finetune.asked_questions import answered_records, questions_in
+    from finetune.grounding import GroundingRules
+    from finetune.grounding_kinds import BY_DEFAULT, KINDS
     from finetune.records import record_writer
     from ui.ready import ready_assistant
 
@@ -71,8 +83,11 @@ def ground(
     counts: dict[str, Any] = {}
     assistant = ready_assistant()
     with record_writer(out) as writer, progress_bar("ground") as step:
-        for kind in kinds or KINDS:
-            made = KINDS[kind](assistant, rules, step)
+        for kind in ("questions",) if questions else kinds or BY_DEFAULT:
+            if questions:
+                made = answered_records(assistant, list(questions_in(questions))[:at_most], rules.passages, step)
+            else:
+                made = KINDS[kind](assistant, rules, step)
             for record in made.records:
                 writer.write(record)
             counts[kind] = {"records": len(made.records), "left_out": dict(made.left_out)}
