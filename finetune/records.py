@@ -21,9 +21,10 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from finetune.row_files import opened_to_write
+from finetune.whole_files import opened_to_write
 from knowledge.errors import AssistantError
 
+LIKED, DISLIKED = "liked", "disliked"  # tags: the thumb an answer was given
 Role = Literal["user", "assistant"]
 
 

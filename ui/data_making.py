@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from knowledge.errors import InvalidUsage
+from ui.data_options import COUNT, FILE
 from ui.progress import progress_bar
 
 if TYPE_CHECKING:
     from finetune.synthesis import Synthesis, SynthesisTask
     from finetune.teacher import Teacher
-
-FILE = click.Path(path_type=Path)
 
 
 @click.command()
@@ -40,7 +39,7 @@ FILE = click.Path(path_type=Path)
     show_default=True,
     help="Of the assistant's turns in follow-up dialogues, those that ask.",
 )
-@click.option("--at-most", type=int, default=None, help="Rows of each kind.")
+@click.option("--at-most", type=COUNT, default=None, help="Rows of each kind.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def ground(
@@ -122,10 +121,10 @@ def ground(
     default=None,
     help="Where replies are kept; by default beside --out. A run that stopped goes on from it.",
 )
-@click.option("--max-requests", type=int, default=None, help="Budget: so many requests in this run.")
-@click.option("--max-tokens", type=int, default=None, help="Budget: so many tokens in this run, in and out.")
-@click.option("--at-once", default=4, show_default=True, help="Requests in flight together.")
-@click.option("--at-most", type=int, default=None, help="Take so many rows of the files.")
+@click.option("--max-requests", type=COUNT, default=None, help="Budget: so many requests in this run.")
+@click.option("--max-tokens", type=COUNT, default=None, help="Budget: so many tokens in this run, in and out.")
+@click.option("--at-once", type=COUNT, default=4, show_default=True, help="Requests in flight together.")
+@click.option("--at-most", type=COUNT, default=None, help="Take so many rows of the files.")
 @click.option("--source", default="", help="Written into the records.")
 @click.option("--licence", default="", help="Written into the records: that of the material they are made from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -185,7 +184,8 @@ def synthesise(
 
 def _items(task: SynthesisTask, sources: tuple[Path, ...], at_most: int | None) -> Iterator[Any]:
     from finetune.records import InvalidData, InvalidRecord
-    from finetune.row_files import BadRow, rows_of
+    from finetune.row_files import rows_of
+    from finetune.rows import BadRow
 
     taken = 0
     for path in sources:
