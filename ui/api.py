@@ -26,21 +26,16 @@ from ui.api_docs import PAGE_HEADERS, docs_page
 from ui.api_faults import HANDLERS, ApiFault
 from ui.api_history import Histories
 from ui.api_limits import LOOPBACK, ApiLimits, Guard, note_fault
-from ui.api_models import (
-    MODEL,
-    ChatRequest,
+from ui.api_requests import MODEL, ChatRequest, RetrieveRequest, TriageRequest, check_length, length_of
+from ui.api_responses import (
     Completion,
     ErrorForm,
     HealthResponse,
     ModelForm,
     ModelList,
     PassageForm,
-    RetrieveRequest,
     RetrieveResponse,
-    TriageRequest,
     TriageResponse,
-    check_length,
-    length_of,
 )
 from ui.api_work import Wanted, Workers, unless_gone
 from ui.reply_text import chosen

@@ -20,7 +20,7 @@ from rag.assistant import Assistant, checked, reply_language
 from ui.api_content import ReplyContent, count_tokens, extension_of, triage_as_json
 from ui.api_faults import ApiFault, fault_of
 from ui.api_history import Histories
-from ui.api_models import ChatRequest, check_length, length_of, said_by
+from ui.api_requests import ChatRequest, check_length, length_of, said_by
 from ui.api_work import Wanted, Workers, unless_gone
 from ui.reply_text import chosen
 
