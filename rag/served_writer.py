@@ -114,6 +114,26 @@ class ServedWriter(ModelWriter):
             raise
         self.rest.succeeded()
 
+    def reachable_fault(self) -> str:
+        """Why the server would not answer just now, with the remedy; "" where it would, or cannot be asked that."""
+        client = getattr(self.chat_model, "root_client", None)  # OpenAI's own; other providers' differ
+        if client is None:
+            return ""
+        asked = f"model {self.name}: the server at {client.base_url}"
+        try:
+            held = [one.id for one in client.with_options(timeout=2 * self.limits.connect_seconds).models.list().data]
+        except Exception as fault:  # whatever the client raises, the start goes on
+            status = getattr(fault, "status_code", None)
+            if status in (401, 403):
+                return f"{asked} refused the key ({status}); set OPENAI_API_KEY"
+            if isinstance(status, int) and status < 500:
+                return ""  # it answers, and has no list of its models
+            return f"{asked} does not answer ({told_of(fault)}); start it, or mend model_url"
+        name = self.name.partition(":")[2]
+        return (
+            "" if not held or name in held else f"{asked} has no model {name!r}; it has {', '.join(sorted(held)[:5])}"
+        )
+
     def _pieces(self, messages: list[Any], stopped: threading.Event) -> Iterator[str]:
         ended = ""
         for chunk in self._begun(as_langchain(messages), stopped):

@@ -79,13 +79,14 @@ class Request:
 class ServedModel:
     """The server. Requests are answered by one plan after the other, the last for all that follow.
 
-    asked: every chat request; most_at_once: of them at the same time.
+    asked: every chat request; most_at_once: of them at the same time. key: asked for where the models are listed.
     """
 
     def __init__(self, *plans: Plan) -> None:
         self.plans = list(plans)
         self.asked: list[Request] = []
         self.at_once = self.most_at_once = 0
+        self.key = ""
         lock = threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
@@ -93,7 +94,8 @@ class ServedModel:
 
             def do_GET(handler) -> None:
                 told = json.dumps({"object": "list", "data": [{"id": NAME, "object": "model"}]}).encode()
-                handler.send_response(200)
+                let_in = self.key in ("", handler.headers.get("Authorization", "").removeprefix("Bearer "))
+                handler.send_response(200 if let_in else 401)
                 handler.send_header("Content-Type", "application/json")
                 handler.send_header("Content-Length", str(len(told)))
                 handler.end_headers()

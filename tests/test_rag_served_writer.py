@@ -409,3 +409,14 @@ def test_limits_of_a_served_model_stand_in_the_settings(tmp_path):
         with pytest.raises(Exception, match=r"served\.") as told:
             load_writer(settings)
         assert "\n" not in str(told.value)
+
+
+def test_a_server_that_would_not_answer_is_told_in_one_line_with_the_remedy():
+    with ServedModel(refuses(500)) as server:
+        assert writer_at(server.url).reachable_fault() == ""
+        other = load_writer(Settings(Path("/nonexistent"), model="openai:typo", model_url=server.url))
+        assert f"has no model 'typo'; it has {NAME}" in other.reachable_fault()
+        server.key = "right"
+        assert "set OPENAI_API_KEY" in writer_at(server.url).reachable_fault()
+    told = writer_at(server.url).reachable_fault()
+    assert "start it, or mend model_url" in told and "\n" not in told
