@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 from knowledge.conversation import MessageKind
 from knowledge.records import Language
 
+GENERATION_HEADER = "X-Daozhen-Generation"  # of the index: all a reply cites is of this one
+
 LevelLabel = Literal["I", "II", "III", "IV", "home"]
 
 

@@ -73,6 +73,7 @@ def serve(
     check_reach(host, key, origins)
     quiet_libraries()
     keep_writer(model, adapter, model_url)
+    from rag.serving_assistant import ServingAssistant
     from ui.api import ApiSettings, make_api
     from ui.api_limits import LOOPBACK, ApiLimits
     from ui.api_server import listen, server_for
@@ -84,7 +85,7 @@ def serve(
         assistant = ready_assistant()
         warn_of(assistant.writer)
         settings = ApiSettings(limits, hosts, key, aliases, origins, threads or threads_for(assistant.writer))
-        app = make_api(assistant, settings)
+        app = make_api(ServingAssistant(assistant), settings)
         logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr)
         logging.getLogger("daozhen.api").setLevel(logging.INFO)
         shown = f"[{host}]" if ":" in host else host
