@@ -117,6 +117,8 @@ class IndexCache:
         self._guarded(sweep)
 
     def close(self) -> None:
+        """Keeps what was read since the last commit, also where the rebuild broke off."""
+        self._guarded(self._connection.commit)
         self._connection.close()
 
     def _vectors_of(self, keys: Sequence[bytes], dimension: int) -> dict[bytes, np.ndarray]:

@@ -93,3 +93,12 @@ def in_order(results: Iterable[tuple[int, Result]]) -> Iterator[Result]:
         while due in waiting:
             yield waiting.pop(due)
             due += 1
+
+
+def told(
+    results: Iterable[tuple[int, Result]], step: Callable[[str, int, int], object], what: str, total: int
+) -> Iterator[tuple[int, Result]]:
+    """The results as they come, each told to a progress bar."""
+    for done, result in enumerate(results, 1):
+        yield result
+        step(what, done, total)

@@ -212,7 +212,7 @@ def _refused(address: str, reason: str) -> str:
         )
     where = address or "this machine"
     return (
-        f"{where}: Ray would not start ({_first_line(reason)}); {_UNCHANGED}; this machine must be part of the cluster: "
+        f"{where}: Ray would not start ({_line(reason, 0)}); {_UNCHANGED}; this machine must be part of the cluster: "
         "`ray start --address HOST:PORT --disable-usage-stats` makes it so"
     )
 
@@ -227,10 +227,12 @@ def _told(fault: Exception) -> str:
             "install the same daozhen with its extras on every machine"
         )
     return (
-        f"the cluster could not do the work ({type(fault).__name__}: {_first_line(text)}); {_UNCHANGED}; "
+        f"the cluster could not do the work ({_line(text, -1)}); {_UNCHANGED}; "
         "what was done is kept: start the command again, or leave out --engine ray"
     )
 
 
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")[:300]
+def _line(text: str, place: int) -> str:
+    """The first (0) or last (-1) line that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[place][:300] if lines else "no reason given"

@@ -71,7 +71,26 @@ def as_written(index_dir: Path) -> dict[str, object]:
 def write_guides(folder: Path, count: int, rng: random.Random) -> None:
     """Made-up leaflets of a few paragraphs, one in ten of which cannot be read."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = "发热 咳嗽 头痛 胸闷 腹痛 皮疹 眩晕 失眠 乏力 恶心 rest fluids fever cough clinic visit pain night".split()
+    words = [
+        "发热",
+        "咳嗽",
+        "头痛",
+        "胸闷",
+        "腹痛",
+        "皮疹",
+        "眩晕",
+        "失眠",
+        "乏力",
+        "恶心",
+        "rest",
+        "fluids",
+        "fever",
+        "cough",
+        "clinic",
+        "visit",
+        "pain",
+        "night",
+    ]
     for number in range(count):
         if number % 10 == 9:
             (folder / f"{number:05}.pdf").write_bytes(b"nothing")
@@ -90,7 +109,11 @@ def main(files: int, deaths: int) -> None:
 
     def rebuilt(name: str, step: Any = None, **options: Any) -> RebuildReport:
         return rebuild_index(
-            root / name, load_embedder(), [root / "guides"], step, RebuildOptions(**options, open_embedder=load_embedder)
+            root / name,
+            load_embedder(),
+            [root / "guides"],
+            step,
+            RebuildOptions(**options, open_embedder=load_embedder),
         )
 
     local = rebuilt("local")
