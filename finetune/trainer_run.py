@@ -16,6 +16,7 @@ from finetune.stage_config import StageConfig
 from knowledge.errors import TrainingFailed, TrainingStopped
 
 Step = Callable[[str, int, int], object]
+WARM_STEPS = 3  # left out of the speed, where a run has more than twice as many
 _WRITE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WRITE_WORDS = (
     "no space left",
@@ -69,7 +70,10 @@ def trainer_arguments(job: Job, total_batch: int | None = None) -> dict[str, Any
         "use_cpu": not on_gpu,
         "bf16": on_gpu and compute_dtype(config.base) is torch.bfloat16,
         "dataloader_pin_memory": on_gpu,
-        "optim": "adamw_torch",
+        "optim": "adamw_torch_fused" if on_gpu else "adamw_torch",
+        "logging_nan_inf_filter": False,  # it would wait for the device at every step; a loss that is no number is told at the next log
+        "ddp_find_unused_parameters": False,
+        "ddp_broadcast_buffers": False,
     }
     if training.evaluate_every:
         arguments |= {
@@ -106,12 +110,11 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
         )
     with told_in_one_line(job):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        seen = tokens.seen or next((row["num_tokens"] for row in reversed(job.run.metrics()) if "num_tokens" in row), 0)
         figures = {
             "steps": result.global_step,
             "loss": round(result.training_loss, 4),
-            "tokens": int(seen),
-            "tokens_per_second": round(int(seen) / max(time.perf_counter() - watching.started, 1e-6)),
+            "tokens": trainer.accelerator.num_processes * (tokens.seen or _told_tokens(job)),
+            **speed(job, trainer.accelerator.num_processes, *watching.pace(tokens)),
         }
         if trainer.is_world_process_zero():
             save_trained(
@@ -119,6 +122,13 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
             )
             job.run.draw_losses()
     return figures
+
+
+def recompute_some(model: Any, every: int) -> None:
+    """Of the layers that are computed again on the way back, only each n-th: less time for more memory."""
+    layers = [module for module in model.modules() if type(module).__mro__[1].__name__ == "GradientCheckpointingLayer"]
+    for number, layer in enumerate(layers):
+        layer.gradient_checkpointing = layer.gradient_checkpointing and number % every == 0
 
 
 def save_trained(model: Any, tokenizer: Any, job: Job, recipe: dict[str, Any]) -> None:
@@ -165,17 +175,44 @@ def _remains(job: Job) -> str:
     return f"{checkpoint.name} is whole: go on with --resume" if checkpoint else "no checkpoint had been written yet"
 
 
+def _told_tokens(job: Job) -> int:
+    """Of a trainer that makes its batches itself, as it logged them."""
+    return int(next((row["num_tokens"] for row in reversed(job.run.metrics()) if "num_tokens" in row), 0))
+
+
+def speed(job: Job, processes: int, tokens: int, seconds: float) -> dict[str, Any]:
+    """Tokens a second of all processes, padding left out; on a GPU also peak memory and model FLOPs utilisation.
+
+    The utilisation is what the model needs (nothing counted twice that is computed again) over what large matrix products reach
+    on this GPU.
+    """
+    import torch
+
+    rate = processes * (tokens or _told_tokens(job)) / max(seconds, 1e-6)
+    figures: dict[str, Any] = {"tokens_per_second": round(rate)}
+    if torch.cuda.is_available():
+        from finetune.plan import flops_of, matrix_flops, shape_of_base
+
+        figures["peak_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+        torch.cuda.empty_cache()
+        needed = flops_of(job.config, shape_of_base(job.config), recomputed=False)
+        figures["model_flops_utilisation"] = round(rate / processes * needed / matrix_flops(job.config), 3)
+    return figures
+
+
 class _CountedTokens:
     """A collator that counts the tokens of the batches it makes, padding left out."""
 
     def __init__(self, collator: Any) -> None:
         self.collator, self.seen = collator, 0
+        self.batches: list[int] = []  # those that are learnt from
 
     def __call__(self, rows: Any) -> Any:
         batch = self.collator(rows)
         if isinstance(batch, Mapping):
             masks = [value for name, value in batch.items() if name.endswith("attention_mask")]
-            self.seen += sum(int(mask.sum()) for mask in masks) if masks else _size(batch.get("input_ids"))
+            self.batches.append(sum(int(mask.sum()) for mask in masks) if masks else _size(batch.get("input_ids")))
+            self.seen += self.batches[-1]
         return batch
 
 
@@ -184,6 +221,7 @@ def _size(ids: Any) -> int:
 
 
 def _watching(job: Job, tokens: _CountedTokens) -> Any:
+    import torch
     from transformers import TrainerCallback
 
     class Watching(TrainerCallback):
@@ -191,11 +229,25 @@ def _watching(job: Job, tokens: _CountedTokens) -> Any:
 
         def __init__(self) -> None:
             self.loss, self.started = "", time.perf_counter()
+            self.warm: tuple[float, int] | None = None  # when the first steps, which compile kernels, were over, and how many
 
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.started = time.perf_counter()
+        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+            self.started, self.first = time.perf_counter(), state.global_step
+            if args.gradient_checkpointing:
+                recompute_some(model, job.config.training.recompute_every)
+
+        def pace(self, counted: _CountedTokens) -> tuple[int, float]:
+            """(tokens, seconds) of the steps after the first few, where there were enough; else of all."""
+            if self.warm is None or job.config.training.evaluate_every:
+                return counted.seen, time.perf_counter() - self.started
+            ended, steps = self.warm
+            return sum(counted.batches[steps * job.config.training.accumulate :]), time.perf_counter() - ended
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step - self.first == WARM_STEPS and state.max_steps - self.first > 2 * WARM_STEPS:
+                if not args.use_cpu:
+                    torch.cuda.synchronize()
+                self.warm = (time.perf_counter(), WARM_STEPS)
             rate = tokens.seen / max(time.perf_counter() - self.started, 1e-6)
             told = f"{rate:,.0f} tokens/s" if tokens.seen else ""
             job.step(" ".join(part for part in (self.loss, told) if part), state.global_step, state.max_steps)
