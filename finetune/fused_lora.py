@@ -182,7 +182,15 @@ class _AdaptedGatedLayer(torch.autograd.Function):
         scaled_gate, scaled_up = (b_gate * c_gate).to(kind), (b_up * c_up).to(kind)
         low_out = out @ (b_down * c_down).to(kind)
         inner, of_gate, of_up = gated_backward(
-            gate, up, low_gate, low_up, scaled_gate, scaled_up, out @ _whole(w_down, s_down, kind), low_out, a_down.to(kind)
+            gate,
+            up,
+            low_gate,
+            low_up,
+            scaled_gate,
+            scaled_up,
+            out @ _whole(w_down, s_down, kind),
+            low_out,
+            a_down.to(kind),
         )
         of_a_down, of_b_down = low_out.t() @ inner, out.t() @ low_down
         del inner

@@ -39,7 +39,9 @@ def chunked_loss(model: Any, chunk_tokens: int) -> bool:
             return whole(*args, labels=labels, **inputs)
         count = inputs.pop("num_items_in_batch", None)
         states = decoder(*args, **inputs).last_hidden_state
-        total = summed_loss(states.reshape(-1, states.shape[-1]).index_select(0, learnt), head.weight, targets, chunk_tokens)
+        total = summed_loss(
+            states.reshape(-1, states.shape[-1]).index_select(0, learnt), head.weight, targets, chunk_tokens
+        )
         count = torch.as_tensor(len(targets) if count is None else count, device=total.device)
         return CausalLMOutputWithPast(loss=total / count.clamp(min=1))
 

@@ -114,7 +114,7 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
             "steps": result.global_step,
             "loss": round(result.training_loss, 4),
             "tokens": trainer.accelerator.num_processes * (tokens.seen or _told_tokens(job)),
-            **speed(job, trainer.accelerator.num_processes, *watching.pace(tokens)),
+            **speed(job, trainer.accelerator.num_processes, *watching.pace(tokens), tokens.learnt_share),
         }
         if trainer.is_world_process_zero():
             save_trained(
@@ -180,22 +180,23 @@ def _told_tokens(job: Job) -> int:
     return int(next((row["num_tokens"] for row in reversed(job.run.metrics()) if "num_tokens" in row), 0))
 
 
-def speed(job: Job, processes: int, tokens: int, seconds: float) -> dict[str, Any]:
-    """Tokens a second of all processes, padding left out; on a GPU also peak memory and model FLOPs utilisation.
+def speed(job: Job, processes: int, tokens: int, seconds: float, learnt_share: float) -> dict[str, Any]:
+    """Tokens a second of all processes, padding left out; on a GPU also peak memory and, of pt and sft, model FLOPs utilisation.
 
-    The utilisation is what the model needs (nothing counted twice that is computed again) over what large matrix products reach
-    on this GPU.
+    The utilisation is what the model needs (nothing counted twice that is computed again, the head only where something is
+    learnt) over what large matrix products reach on this GPU.
     """
     import torch
 
     rate = processes * (tokens or _told_tokens(job)) / max(seconds, 1e-6)
     figures: dict[str, Any] = {"tokens_per_second": round(rate)}
     if torch.cuda.is_available():
+        figures["peak_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+    if torch.cuda.is_available() and job.config.stage in ("pt", "sft"):
         from finetune.plan import flops_of, matrix_flops, shape_of_base
 
-        figures["peak_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
         torch.cuda.empty_cache()
-        needed = flops_of(job.config, shape_of_base(job.config), recomputed=False)
+        needed = flops_of(job.config, shape_of_base(job.config), recomputed=False, head_share=learnt_share)
         figures["model_flops_utilisation"] = round(rate / processes * needed / matrix_flops(job.config), 3)
     return figures
 
@@ -205,7 +206,8 @@ class _CountedTokens:
 
     def __init__(self, collator: Any) -> None:
         self.collator, self.seen = collator, 0
-        self.batches: list[int] = []  # those that are learnt from
+        self.batches: list[int] = []
+        self.targets = 0
 
     def __call__(self, rows: Any) -> Any:
         batch = self.collator(rows)
@@ -213,7 +215,12 @@ class _CountedTokens:
             masks = [value for name, value in batch.items() if name.endswith("attention_mask")]
             self.batches.append(sum(int(mask.sum()) for mask in masks) if masks else _size(batch.get("input_ids")))
             self.seen += self.batches[-1]
+            self.targets += _size(batch.get("targets"))
         return batch
+
+    @property
+    def learnt_share(self) -> float:
+        return self.targets / self.seen if self.targets and self.seen else 1.0
 
 
 def _size(ids: Any) -> int:
@@ -229,7 +236,9 @@ def _watching(job: Job, tokens: _CountedTokens) -> Any:
 
         def __init__(self) -> None:
             self.loss, self.started = "", time.perf_counter()
-            self.warm: tuple[float, int] | None = None  # when the first steps, which compile kernels, were over, and how many
+            self.warm: tuple[float, int] | None = (
+                None  # when the first steps, which compile kernels, were over, and how many
+            )
 
         def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
             self.started, self.first = time.perf_counter(), state.global_step

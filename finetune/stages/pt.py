@@ -6,8 +6,8 @@ from typing import Any
 
 from finetune.stages.sft import fit_tokens
 from finetune.supervision import TokenCount, text_tokens
-from finetune.trainer_run import Job
 from finetune.token_batches import token_rows
+from finetune.trainer_run import Job
 from finetune.training import StageInputs
 
 
