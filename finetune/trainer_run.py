@@ -116,10 +116,10 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
             "tokens": trainer.accelerator.num_processes * (tokens.seen or _told_tokens(job)),
             **speed(job, trainer.accelerator.num_processes, *watching.pace(tokens), tokens.learnt_share),
         }
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        weights = gathered(model) if trainer.is_fsdp_enabled else None
         if trainer.is_world_process_zero():
-            save_trained(
-                trainer.accelerator.unwrap_model(trainer.model), trainer.processing_class, job, {**recipe, **figures}
-            )
+            save_trained(model, trainer.processing_class, job, {**recipe, **figures}, weights)
             job.run.draw_losses()
     return figures
 
@@ -131,15 +131,23 @@ def recompute_some(model: Any, every: int) -> None:
         layer.gradient_checkpointing = layer.gradient_checkpointing and number % every == 0
 
 
-def save_trained(model: Any, tokenizer: Any, job: Job, recipe: dict[str, Any]) -> None:
+def gathered(model: Any) -> dict[str, Any]:
+    """What learnt, whole, of a model that several processes share in pieces (FSDP2). All of them must ask at once."""
+    shared = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return {
+        name: (one.full_tensor() if hasattr(one, "full_tensor") else one).detach().cpu() for name, one in shared.items()
+    }
+
+
+def save_trained(model: Any, tokenizer: Any, job: Job, recipe: dict[str, Any], weights: Any = None) -> None:
     """adapter/, or model/ where all weights were trained. A reference that was only compared with is not kept."""
     if hasattr(model, "peft_config"):
         for name in [name for name in model.peft_config if name != "default"]:
             model.delete_adapter(name)
-        save_adapter(model, tokenizer, job.run.adapter_dir, recipe)
+        save_adapter(model, tokenizer, job.run.adapter_dir, recipe, weights)
     else:
         model.config.use_cache = True
-        save_adapter(model, tokenizer, job.run.model_dir, recipe)
+        save_adapter(model, tokenizer, job.run.model_dir, recipe, weights)
 
 
 @contextmanager

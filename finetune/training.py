@@ -29,6 +29,8 @@ from knowledge.errors import TrainingFailed
 
 STAGES = {name: f"finetune.stages.{name}" for name in ("pt", "sft", "rm", "dpo", "kto", "grpo", "ppo")}
 
+ON_TRL = ("rm", "dpo", "kto", "grpo")
+
 
 @dataclass(frozen=True)
 class StageInputs:
@@ -91,23 +93,25 @@ def prepare_libraries(config: StageConfig) -> None:
     """Nothing is fetched and nothing told to anybody unless the config says so; must run before the libraries load."""
     if config.base.allow_download:
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "0"
-    quiet_training_libraries()
+    quiet_training_libraries(trl=config.stage in ON_TRL)
     require_base(config.base)
 
 
-def quiet_training_libraries() -> None:
+def quiet_training_libraries(*, trl: bool = True) -> None:
     """No bars, notices or warnings but our own. Raises MissingExtra where the finetune extra is not installed."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")  # one bar of our own, not one a library
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|trl|peft|torch")
-    require_training_libraries()
-    import datasets
+    require_training_libraries(trl=trl)
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    datasets.utils.logging.set_verbosity_error()
-    datasets.disable_progress_bars()
+    if trl:
+        import datasets
+
+        datasets.utils.logging.set_verbosity_error()
+        datasets.disable_progress_bars()
 
 
 def stage_inputs(config: StageConfig, data_dir: Path) -> StageInputs:
