@@ -30,7 +30,7 @@ def fuse_adapters(model: Any) -> int:
     fused = 0
     for module in model.modules():
         if _is_adapted_linear(module):
-            module.forward = MethodType(_linear_forward(module.forward), module)  # type: ignore[method-assign]
+            module.forward = MethodType(_linear_forward(module.forward), module)
             fused += 1
     for module in model.modules():
         if _is_gated(module):
@@ -51,7 +51,7 @@ def _is_gated(module: Any) -> bool:
     """Whether it is down(silu(gate(x)) · up(x)) of three adapted layers without bias."""
     parts = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
     activation = getattr(module, "act_fn", None)
-    linear = all(_is_adapted_linear(part) and part.get_base_layer().bias is None for part in parts)
+    linear = all(_is_adapted_linear(part) and part is not None and part.get_base_layer().bias is None for part in parts)
     return linear and type(activation).__name__ in ("SiLU", "SiLUActivation")
 
 
@@ -70,8 +70,8 @@ def _linear_forward(plain: Callable[..., Any]) -> Callable[..., Any]:
 def _gated_forward(plain: Callable[..., Any]) -> Callable[..., Any]:
     def forward(layer: Any, x: Any) -> Any:
         parts = (layer.gate_proj, layer.up_proj, layer.down_proj)
-        names = [_adapter(part, x) for part in parts]
-        if None in names:
+        names = [name for part in parts if (name := _adapter(part, x)) is not None]
+        if len(names) < len(parts):
             return plain(x)
         x = _in_autocast(x)
         weights = [one for part in parts for one in _base(part)[:2]]

@@ -23,8 +23,8 @@ def chunked_loss(model: Any, chunk_tokens: int) -> bool:
     model: the model, or the adapted model on it. chunk_tokens: tokens whose logits stand at once; 0 leaves them whole.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    head, decoder = base.get_output_embeddings(), getattr(base, base.base_model_prefix, None)
-    config = base.config.get_text_config()
+    decoder: Any = getattr(base, base.base_model_prefix, None)
+    head, config, whole = base.get_output_embeddings(), base.config.get_text_config(), base.forward
     plain_head = type(head) is torch.nn.Linear and head.bias is None
     chunked = bool(
         chunk_tokens
@@ -32,7 +32,6 @@ def chunked_loss(model: Any, chunk_tokens: int) -> bool:
         and decoder is not None
         and not any(getattr(config, name, None) for name in OF_THE_LOGITS)
     )
-    whole = base.forward
 
     def forward(*args: Any, labels: Any = None, learnt: Any = None, targets: Any = None, **inputs: Any) -> Any:
         if learnt is None or not chunked:

@@ -110,11 +110,12 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
         )
     with told_in_one_line(job):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        timed, seconds = watching.pace(tokens)
         figures = {
             "steps": result.global_step,
             "loss": round(result.training_loss, 4),
             "tokens": trainer.accelerator.num_processes * (tokens.seen or _told_tokens(job)),
-            **speed(job, trainer.accelerator.num_processes, *watching.pace(tokens), tokens.learnt_share),
+            **speed(job, trainer.accelerator.num_processes, timed, seconds, tokens.learnt_share),
         }
         model = trainer.accelerator.unwrap_model(trainer.model)
         weights = gathered(model) if trainer.is_fsdp_enabled else None
@@ -126,7 +127,11 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
 
 def recompute_some(model: Any, every: int) -> None:
     """Of the layers that are computed again on the way back, only each n-th: less time for more memory."""
-    layers = [module for module in model.modules() if type(module).__mro__[1].__name__ == "GradientCheckpointingLayer"]
+    layers = [
+        part
+        for part in model.modules()
+        if "GradientCheckpointingLayer" in (kind.__name__ for kind in type(part).__mro__)
+    ]
     for number, layer in enumerate(layers):
         layer.gradient_checkpointing = layer.gradient_checkpointing and number % every == 0
 

@@ -37,14 +37,16 @@ def fit_tokens(job: Job, inputs: StageInputs, rows: list[TokenRow], evaluation: 
     training = job.config.training
     model = trained_model(job.config)
     chunked_loss(model, training.logits_chunk)
+    arguments = TrainingArguments(
+        **trainer_arguments(job),
+        remove_unused_columns=False,
+        label_names=["labels"],
+        neftune_noise_alpha=training.neftune_alpha or None,
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # one process, one GPU: the trainer would copy the model to all it sees
     trainer = Trainer(
         model=model,
-        args=TrainingArguments(
-            **trainer_arguments(job),
-            remove_unused_columns=False,
-            label_names=["labels"],
-            neftune_noise_alpha=training.neftune_alpha or None,
-        ),
+        args=arguments,
         data_collator=TokenCollator(inputs.tokenizer.pad_token_id, training.packing),
         train_dataset=in_sequences(rows, training.max_tokens, training.packing),
         eval_dataset=in_sequences(evaluation, training.max_tokens, training.packing) or None,

@@ -83,9 +83,12 @@ def random_base(settings: Any, *, four_bit: bool, task: str = "causal", attentio
             setattr(model.get_submodule(parent), last, _four_bit_linear(module, device, dtype, generator))
             continue
         for key, parameter in list(module.named_parameters(recurse=False)):
-            value = torch.empty(parameter.shape, dtype=dtype, device=device)
-            value = value.fill_(1.0) if "norm" in name else value.normal_(0, 0.02, generator=generator)
-            setattr(module, key, torch.nn.Parameter(value))
+            value = (
+                torch.ones(parameter.shape, device=device)
+                if "norm" in name
+                else drawn(parameter.shape, device, generator)
+            )
+            setattr(module, key, torch.nn.Parameter(value.to(dtype)))
     if four_bit:
         model.is_loaded_in_4bit = True
         model.quantization_method = quantization(dtype).quantization_method()
@@ -95,12 +98,19 @@ def random_base(settings: Any, *, four_bit: bool, task: str = "causal", attentio
     return model
 
 
+def drawn(shape: Any, device: Any, generator: Any) -> Any:
+    """In bfloat16, so that a base of another type has the same numbers."""
+    import torch
+
+    return torch.empty(shape, dtype=torch.bfloat16, device=device).normal_(0, 0.02, generator=generator)
+
+
 def _four_bit_linear(plain: Any, device: Any, dtype: Any, generator: Any) -> Any:
     import bitsandbytes as bnb
     import torch
 
     out, width = plain.weight.shape
-    weight = torch.empty(out, width, dtype=dtype, device=device).normal_(0, 0.02, generator=generator)
+    weight = drawn((out, width), device, generator).to(dtype)
     linear = bnb.nn.Linear4bit(
         width, out, bias=False, compute_dtype=dtype, compress_statistics=True, quant_type="nf4", device="meta"
     )
@@ -109,6 +119,5 @@ def _four_bit_linear(plain: Any, device: Any, dtype: Any, generator: Any) -> Any
     ).to(device)
     linear.quant_state = linear.weight.quant_state
     if plain.bias is not None:
-        bias = torch.empty(out, dtype=dtype, device=device).normal_(0, 0.02, generator=generator)
-        linear.bias = torch.nn.Parameter(bias, requires_grad=False)
+        linear.bias = torch.nn.Parameter(drawn((out,), device, generator).to(dtype), requires_grad=False)
     return linear

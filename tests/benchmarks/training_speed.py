@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tests.benchmarks.random_base import QWEN2_5_7B, TOY, random_base, write_base_folder
 
@@ -48,6 +51,7 @@ KEPT, AGAIN = {"gradient_checkpointing": False}, {"gradient_checkpointing": True
 PADDED = {"packing": False, "tokens": 1024, "rows": 32, "attention": "sdpa"}
 PACKED = {"tokens": 4096, "rows": 1, "attention": "sdpa"}  # sdpa computes the square of the whole batch
 ROWS = [
+    Row("exactness", stage="exactness"),
     Row("qlora varlen", training=KEPT),
     Row("lora varlen", "lora", training=KEPT),
     Row("qlora varlen, recomputed, within 24 GiB", limit_gib=24.0, training=AGAIN),
@@ -114,6 +118,8 @@ def main() -> None:
 def told(figures: dict[str, Any]) -> str:
     if "error" in figures:
         return f"{figures['row']:45} {figures['seconds']:5.0f} s  FAILED {figures['error'][-400:]}"
+    if "apart_from_float32" in figures:
+        return json.dumps(figures["apart_from_float32"], indent=1)
     kept = {name: figures.get(name) for name in ("tokens_per_second", "peak_memory_gib", "reserved_gib", "held_gib", "model_flops_utilisation", "loss")}  # fmt: skip
     return f"{figures['row']:45} {figures['seconds']:5.0f} s  " + "  ".join(
         f"{name} {value}" for name, value in kept.items()
@@ -150,12 +156,67 @@ def measured(row: Row, work: Path, is_toy: bool) -> dict[str, Any]:
     if row.plain_trl:
         return plain_trl(row, work)
     training.load_base = random_base  # type: ignore[assignment]
+    if row.stage == "exactness":
+        return exactness(work)
     memory = Memory()
     out = work / "runs" / row.name.replace(" ", "_").replace(",", "")
+    shutil.rmtree(out, ignore_errors=True)
     figures = training.train_stage(
         config_of(row, work, is_toy), work, out, step=memory.step, tell=lambda line: print(line, flush=True)
     )
     return {**figures, **memory.figures(), "loss": figures.get("loss"), "versions": versions()}
+
+
+def exactness(work: Path) -> dict[str, Any]:
+    """A small base: how far gradients in the training type, fused and as the libraries have them, are from float32's."""
+    import torch
+
+    from finetune.stage_config import AdapterSettings, BaseSettings, StageConfig, TrainingSettings
+    from finetune.token_batches import TokenCollator, TokenRow
+    from finetune.token_loss import chunked_loss
+    from finetune.training import trained_model
+
+    shape = {**TOY, "hidden_size": 256, "intermediate_size": 768, "vocab_size": 32000}
+    small = write_base_folder(work / "small", work / "dialogues.jsonl", shape, tokens=1000)
+    device, numbers = "cuda" if torch.cuda.is_available() else "cpu", np.random.default_rng(5)
+    ids = [numbers.integers(3, 900, length).astype(np.int32) for length in (9, 700, 333, 60)]
+    rows = [TokenRow(row, np.where(np.arange(len(row)) < len(row) // 3, -100, row)) for row in ids]
+
+    def gradients(method: str, dtype: Any, kernels: Any, attention: Any) -> dict[str, Any]:
+        config = StageConfig(
+            "sft", "exactness", ("none.jsonl",), base=BaseSettings(model=str(small), dtype=dtype, attention=attention),
+            adapter=AdapterSettings(method=method), training=TrainingSettings(kernels=kernels, packing=True),
+        )  # fmt: skip
+        model = trained_model(config).train()
+        generator = torch.Generator().manual_seed(3)
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.data = (torch.randn(parameter.shape, generator=generator) * 0.05).to(device)
+        chunked_loss(model, 512)
+        batch = TokenCollator(0, attention != "sdpa" or dtype == "float32")([rows])
+        batch = {name: value.to(device) if hasattr(value, "to") else value for name, value in batch.items()}
+        with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
+            loss = model(**batch, use_cache=False).loss
+        loss.backward()
+        found = {name: p.grad.float() for name, p in model.named_parameters() if p.grad is not None}
+        return {"loss": loss.detach().float(), **found}
+
+    figures: dict[str, Any] = {}
+    for method in ("lora", "qlora"):
+        exact = gradients(method, "float32", "plain", "sdpa")
+        for name, kernels, attention in (
+            ("library, padded", "plain", "sdpa"),
+            ("fused, padded", "fused", "sdpa"),
+            ("fused, packed", "auto", "auto"),
+        ):
+            found = gradients(method, "bfloat16", kernels, attention)
+            apart = [float((found[key] - exact[key]).norm() / exact[key].norm().clamp(min=1e-9)) for key in exact]
+            figures[f"{method}, {name}"] = {
+                "loss": apart[0],
+                "median": float(np.median(apart[1:])),
+                "worst": max(apart[1:]),
+            }
+    return {"apart_from_float32": figures, "versions": versions()}
 
 
 def config_of(row: Row, work: Path, is_toy: bool) -> Any:
