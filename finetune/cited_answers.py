@@ -22,6 +22,7 @@ from knowledge.prompts import ABSTAINS, answer_messages
 from knowledge.records import Language
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
+from rag.citations import written_sentences
 from rag.evidence import DraftSentence, Evidence
 from rag.evidence_search import Asked, found_passages
 from rag.gates import Admitted, judge
@@ -191,9 +192,12 @@ def written(answer: Sequence[tuple[str, Passage]], evidence: Evidence) -> str:
 
 
 def passes(draft: DraftSentence, evidence: Evidence) -> bool:
-    """Let through as it is, not replaced by the advice to ask."""
+    """Let through as it is, not replaced by the advice to ask; and read back from a model's text as the one sentence it is."""
     judged = judge(draft, evidence)
-    return isinstance(judged, Admitted) and judged.sentence is draft
+    if not isinstance(judged, Admitted) or judged.sentence is not draft:
+        return False
+    read_back = [sentence.text for sentence in written_sentences([f"{draft.text} [1]"])]
+    return read_back == [draft.text]
 
 
 def _abstention(language: Language) -> str:
@@ -227,8 +231,14 @@ _DENIALS: dict[Language, tuple[tuple[str, str], ...]] = {
 
 
 def _wrong_key(row: CitedRow, rng: random.Random) -> str:
-    others = [found.passage for found in row.evidence.passages if found.passage != row.answer[0][1]]
-    return written([(text, rng.choice(others)) for text, _ in row.answer], row.evidence) if others else ""
+    """Every sentence cited to a passage that does not say it."""
+    cited = []
+    for text, _ in row.answer:
+        others = [found.passage for found in row.evidence.passages if not passes(DraftSentence(text, (found.passage,)), row.evidence)]  # fmt: skip
+        if not others:
+            return ""
+        cited.append((text, rng.choice(others)))
+    return written(cited, row.evidence)
 
 
 def _no_key(row: CitedRow, rng: random.Random) -> str:

@@ -94,3 +94,11 @@ class MissingExtra(AssistantError):
 
 class WriterUnavailable(AssistantError):
     """The language model that writes answers cannot be had, or failed; the extractive writer answers instead."""
+
+
+class WriterBusy(WriterUnavailable):
+    """The language model is writing as many answers as it may; the extractive writer answers instead."""
+
+
+class ClusterUnavailable(AssistantError):
+    """The cluster that was to do the work cannot be reached, or its machines cannot do it; nothing was changed."""
