@@ -9,6 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -24,10 +25,15 @@ from finetune.duplicates import RowKeys
 from finetune.record_readers import BadRowHandler, ReadingRules, raise_bad_row, read_records
 from finetune.records import as_row
 from finetune.whole_files import opened_to_write, temporary_folder_beside
+from knowledge.errors import AssistantError
 
 CHUNK = 400  # records handed to a worker at a time
 WAITING = 4  # chunks in flight for each worker: what bounds the memory
 Progress = Callable[[str, int, int], None]
+
+
+class CleaningFailed(AssistantError):
+    """A run of cleaning cannot go on; nothing was written."""
 
 
 @dataclass
@@ -132,6 +138,10 @@ def _cleaned_chunks(
             waiting.append(pool.submit(clean_here, chunk))
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise CleaningFailed(
+            "a worker process was ended by the system, most likely for want of memory; try fewer --workers; nothing was changed"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
