@@ -44,8 +44,8 @@ def load_writer(settings: Settings) -> Writer:
     if not address.direct and not settings.allow_remote_model:
         raise InvalidSettings(
             f"model {settings.model}: what patients say would leave this machine; an administrator allows that with "
-            "allow_remote_model = true in config.toml, or serves the model here and sets model_url (in the hospital's "
-            "own network also model_is_local = true)"
+            "allow_remote_model = true in config.toml, or serves the model here as openai:NAME and sets model_url (in "
+            "the hospital's own network also model_is_local = true)"
         )
     return _served(settings, address)
 

@@ -59,7 +59,7 @@ class ServingAssistant:
             learned_seen = file_state(pointer_of(self._home))
             self._assistant = load_assistant(settings, self._writer_for(settings, before))
             self._learned_seen = learned_seen
-        except AssistantError as fault:
+        except (AssistantError, OSError) as fault:
             _log.warning("daozhen: warning: %s; the settings before it serve until then", fault)
 
     def _without_restart(self, settings: Settings, before: Settings) -> Settings:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from rag.config import Settings
+from rag.writer_lock import writing
 from tests.replicas import (
     KEY,
     MARKS,
@@ -21,8 +25,9 @@ from tests.replicas import (
     rebuild,
     write_guides,
 )
+from ui.ready import ensure_index
 
-pytestmark = pytest.mark.skipif(bool(missing_for_nginx()), reason=f"not installed: {missing_for_nginx()}")
+needs_nginx = pytest.mark.skipif(bool(missing_for_nginx()), reason=f"not installed: {missing_for_nginx()}")
 PATIENTS = 30
 
 
@@ -37,6 +42,7 @@ def running(built_home, tmp_path_factory):
         yield front, home, folder / "guides", marks
 
 
+@needs_nginx
 def test_a_crowd_sees_no_error_and_no_mixed_generation_while_a_rebuild_takes_over(running):
     front, home, guides, marks = running
 
@@ -54,6 +60,7 @@ def test_a_crowd_sees_no_error_and_no_mixed_generation_while_a_rebuild_takes_ove
     assert after.marks == {newest: {MARKS[1]}}
 
 
+@needs_nginx
 def test_replicas_answer_alike_whatever_each_remembers(running):
     """The first is asked turn by turn, the second for the last turn alone: nothing of the talk is known there."""
     front, *_ = running
@@ -72,6 +79,7 @@ def _running_total(counts) -> list[int]:
     return found
 
 
+@needs_nginx
 def test_a_stream_comes_through_sentence_by_sentence_and_the_key_is_still_asked_for(running):
     front, *_ = running
 
@@ -91,6 +99,7 @@ def test_a_stream_comes_through_sentence_by_sentence_and_the_key_is_still_asked_
     assert health.json()["status"] == "ok" and strange.status_code == 403
 
 
+@needs_nginx
 def test_a_replica_that_stops_is_not_noticed(running):
     front, *_ = running
 
@@ -104,6 +113,7 @@ def test_a_replica_that_stops_is_not_noticed(running):
     assert not during.faults and not after.faults, (during.faults[:3], after.faults[:3])
 
 
+@needs_nginx
 def test_the_log_holds_no_word_of_a_patient(running, tmp_path):
     front, *_ = running
     response = httpx.get(f"{front.https}/v1/models?said=膝盖疼", verify=False, headers={"Host": NAME})
@@ -114,3 +124,17 @@ def test_the_log_holds_no_word_of_a_patient(running, tmp_path):
 def test_the_sheets_bear_their_edition(tmp_path):
     write_guides(tmp_path, "甲")
     assert all("甲版" in path.read_text(encoding="utf-8") for path in tmp_path.iterdir())
+
+
+def test_a_replica_waits_for_the_index_that_another_is_building(built_home, tmp_path, capsys):
+    index = tmp_path / "index"
+    index.mkdir()
+    with writing(index), ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(ensure_index, Settings(tmp_path))
+        while "is writing the index" not in capsys.readouterr().err:
+            assert not starting.done(), starting.result()
+            time.sleep(0.01)
+        shutil.copytree(built_home / "index" / "generations", tmp_path / "copied")
+        (tmp_path / "copied").rename(index / "generations")
+        shutil.copy(built_home / "index" / "CURRENT", index / "CURRENT")
+        starting.result(60)
