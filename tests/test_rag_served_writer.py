@@ -29,6 +29,7 @@ from rag.writers import ExtractiveWriter, Writer
 from rag.written_answer import written_answer
 from tests.fakes import ScriptedChatModel
 from tests.served_model import NAME, Plan, Request, ServedModel, dies_after, ends_after, refuses, says, speak
+from ui.serve_command import threads_for
 
 QUICK = ServedLimits(
     connect_seconds=1, first_seconds=3, stall_seconds=0.4, tries=3, at_once=4, wait_seconds=0.1, rest_after=100
@@ -404,6 +405,9 @@ def test_limits_of_a_served_model_stand_in_the_settings(tmp_path):
     settings = Settings(tmp_path, model="openai:x", model_url="http://127.0.0.1:9/v1")
     writer = load_writer(settings)
     assert isinstance(writer, ModelWriter) and writer.places.number == 3 and writer.patience.first_seconds == 7.0
+    timeout = writer.chat_model.root_client.timeout
+    assert timeout.connect == ServedLimits().connect_seconds and timeout.read == 10.0  # the longest silence allowed
+    assert threads_for(writer) == 4 + 3 and threads_for(ExtractiveWriter()) == 4
     for wrong in ("at_once = 0", "tries = true", "patience = 3", "stall_seconds = -1", "first_seconds = inf"):
         config.write_text(f"[served]\n{wrong}\n")
         with pytest.raises(Exception, match=r"served\.") as told:
