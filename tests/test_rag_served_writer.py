@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from knowledge.errors import WriterUnavailable
 from knowledge.replies import CitedAnswer
-from rag.chat_models import load_writer
+from rag.chat_models import load_chat_model, load_writer
 from rag.config import SETTINGS_FILE, Settings
 from rag.evaluation_answers import stands_in_quote
 from rag.evidence import DraftSentence, Evidence
@@ -424,3 +424,9 @@ def test_a_server_that_would_not_answer_is_told_in_one_line_with_the_remedy():
         assert "set OPENAI_API_KEY" in writer_at(server.url).reachable_fault()
     told = writer_at(server.url).reachable_fault()
     assert "start it, or mend model_url" in told and "\n" not in told
+
+
+def test_a_judge_may_take_its_time_and_is_asked_again_by_its_client():
+    settings = Settings(Path("/nonexistent"), model=f"openai:{NAME}", model_url="http://127.0.0.1:9/v1")
+    client = load_chat_model(settings).root_client
+    assert client.timeout.read == settings.writer_seconds and client.max_retries == 2
