@@ -14,17 +14,19 @@ from rag.writers import ExtractiveWriter, Writer
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+EMBEDDED = "embedded"
+EMBEDDED_FOLDER = Path(__file__).with_name("models") / "writer"
+
 
 def load_writer(settings: Settings) -> Writer:
-    """The writer the settings name.
+    """The writer the settings name; "embedded" is the small one that ships with daozhen.
 
     Raises InvalidSettings for a served model that leaves this machine while `allow_remote_model` is off,
     WriterUnavailable where a folder holds no model, MissingExtra where a package is missing.
     """
     if not settings.model:
         return ExtractiveWriter()
-    folder = Path(settings.model).expanduser()
-    if folder.is_dir():
+    if folder := weights_folder(settings.model):
         from rag.model_writer import ModelWriter
 
         return ModelWriter(_local(settings, folder), folder.name, remote=False, seconds=settings.writer_seconds)
@@ -43,10 +45,15 @@ def load_writer(settings: Settings) -> Writer:
 def load_chat_model(settings: Settings) -> BaseChatModel:
     """The language model the settings name, to be asked for whole replies that nobody waits for: `writer_seconds` each,
     and two more tries. Raises as load_writer does."""
-    folder = Path(settings.model).expanduser()
-    if settings.model and folder.is_dir():
+    if folder := weights_folder(settings.model):
         return _local(settings, folder)
     return _served(settings.model, _allowed_address(settings), settings.writer_seconds, 5.0, retries=2)
+
+
+def weights_folder(model: str) -> Path | None:
+    """The folder of a model on this machine; None for a served one, and for none."""
+    folder = EMBEDDED_FOLDER if model == EMBEDDED else Path(model).expanduser()
+    return folder if model and folder.is_dir() else None
 
 
 def _local(settings: Settings, folder: Path) -> BaseChatModel:

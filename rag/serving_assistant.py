@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 from knowledge.errors import AssistantError
 from rag.assistant import Assistant, load_assistant
 from rag.case_features import Reader
-from rag.chat_models import load_writer
+from rag.chat_models import load_writer, weights_folder
 from rag.config import SETTINGS_FILE, Settings, load_settings
 from rag.generations import file_state
 from rag.learned_store import load_or_warn, pointer_of
@@ -65,7 +64,7 @@ class ServingAssistant:
     def _without_restart(self, settings: Settings, before: Settings) -> Settings:
         """The settings as far as they can be taken up now."""
         names = [name for name in NEEDS_RESTART if getattr(settings, name) != getattr(before, name)]
-        if _is_folder(settings.model) and _writer_of(settings) != _writer_of(before):
+        if weights_folder(settings.model) and _writer_of(settings) != _writer_of(before):
             names += _WRITER
         if names:
             _log.warning("daozhen: warning: %s changed; restart to use it", ", ".join(names))
@@ -73,7 +72,7 @@ class ServingAssistant:
 
     def _writer_for(self, settings: Settings, before: Assistant) -> Writer:
         """Weights that are loaded stay loaded; another writer is made anew, its limits with it."""
-        kept = _is_folder(settings.model) and _writer_of(settings) == _writer_of(before.settings)
+        kept = weights_folder(settings.model) is not None and _writer_of(settings) == _writer_of(before.settings)
         return before.writer if kept else load_writer(settings)
 
     def _take_up_learned(self) -> None:
@@ -97,7 +96,3 @@ class ServingAssistant:
 
 def _writer_of(settings: Settings) -> tuple[str, str]:
     return settings.model, settings.adapter
-
-
-def _is_folder(model: str) -> bool:
-    return bool(model) and Path(model).expanduser().is_dir()
