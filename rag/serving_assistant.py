@@ -13,6 +13,7 @@ from rag.chat_models import load_writer, weights_folder
 from rag.config import SETTINGS_FILE, Settings, load_settings
 from rag.generations import file_state
 from rag.learned_store import load_or_warn, pointer_of
+from rag.passage_index import PassageIndex
 from rag.writers import Writer
 
 NEEDS_RESTART = ("embedder", "query_prefix", "passage_prefix", "allow_download")
@@ -90,7 +91,7 @@ class ServingAssistant:
         """The dialogue reads its guides in the generation that serves: on shared storage an old one's files go away."""
         here = self._assistant
         index = here.search.current().index
-        if here.dialogue.index is not index:
+        if isinstance(index, PassageIndex) and here.dialogue.index is not index:  # on a disk, not behind a network
             self._assistant = replace(here, dialogue=here.dialogue.over(index))
 
 
