@@ -122,6 +122,7 @@ def make_api(serving: Serving, settings: ApiSettings = ApiSettings()) -> FastAPI
 
         The talk is rebuilt from the user messages, or carried in `daozhen.conversation`. Nothing in system and assistant
         messages is read. The `daozhen` object of the completion, or of the last chunk, holds the same for programs.
+        The header X-Daozhen-Generation names the generation of the index that all of the reply is of.
         """
         _check_model(asked.model, names)
         return await desk.answer(asked, request)
