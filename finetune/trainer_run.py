@@ -113,23 +113,29 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
             "tokens": int(seen),
             "tokens_per_second": round(int(seen) / max(time.perf_counter() - watching.started, 1e-6)),
         }
+        # where every process holds a part of each weight, all of them put the whole together
+        weights = trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None
         if trainer.is_world_process_zero():
-            save_trained(
-                trainer.accelerator.unwrap_model(trainer.model), trainer.processing_class, job, {**recipe, **figures}
-            )
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            save_trained(model, trainer.processing_class, job, {**recipe, **figures}, weights)
             job.run.draw_losses()
     return figures
 
 
-def save_trained(model: Any, tokenizer: Any, job: Job, recipe: dict[str, Any]) -> None:
-    """adapter/, or model/ where all weights were trained. A reference that was only compared with is not kept."""
+def save_trained(
+    model: Any, tokenizer: Any, job: Job, recipe: dict[str, Any], weights: dict[str, Any] | None = None
+) -> None:
+    """adapter/, or model/ where all weights were trained. A reference that was only compared with is not kept.
+
+    weights: by name, where the model holds only a part of each.
+    """
     if hasattr(model, "peft_config"):
         for name in [name for name in model.peft_config if name != "default"]:
             model.delete_adapter(name)
-        save_adapter(model, tokenizer, job.run.adapter_dir, recipe)
+        save_adapter(model, tokenizer, job.run.adapter_dir, recipe, weights)
     else:
         model.config.use_cache = True
-        save_adapter(model, tokenizer, job.run.model_dir, recipe)
+        save_adapter(model, tokenizer, job.run.model_dir, recipe, weights)
 
 
 @contextmanager

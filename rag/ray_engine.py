@@ -37,7 +37,8 @@ _CARRIED = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"
 class RayEngine:
     """A cluster at an address "host:port", or one started on this machine where there is none.
 
-    Connects with the first work that has items, so that a rebuild with nothing to do asks nobody.
+    Connects with the first work that is more than one process does at once: a rebuild with nothing to do asks nobody,
+    and a few new files are not worth the seconds that processes elsewhere take to start.
     """
 
     def __init__(self, address: str = "") -> None:
@@ -59,7 +60,8 @@ class RayEngine:
             self._connected = False
 
     def results(self, work: Work[Item, Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
-        if not items:
+        if len(items) <= (0 if work.on_gpu else work.together):  # what one process does at once needs no cluster
+            yield from enumerate(work.here(items))
             return
         ray = self._ray()
         from ray import cloudpickle

@@ -90,7 +90,7 @@ def test_a_cluster_of_another_version_is_told_with_both_versions(nodes, monkeypa
 
     monkeypatch.setattr(ray, "__version__", "1.0")
     with pytest.raises(ClusterUnavailable, match=r"runs Ray \d.* this machine Ray 1.0 .*nothing was changed; install"):
-        list(RayEngine(nodes.address).results(Work(here=iter, there=lambda: iter), [1]))
+        list(RayEngine(nodes.address).results(Work(here=iter, there=lambda: iter), [1, 2]))
 
 
 def test_a_cluster_that_cannot_be_reached_leaves_the_index_serving(guides, tmp_path, monkeypatch, capsys):
@@ -99,7 +99,7 @@ def test_a_cluster_that_cannot_be_reached_leaves_the_index_serving(guides, tmp_p
     monkeypatch.setattr("rag.assistant.load_embedder", lambda *_, **__: HashEmbedder())
     assert main(["index", "rebuild", "--source", str(guides)]) == 0
     before = current_generation(tmp_path / "index")
-    (guides / "new.md").write_text("# 新\n新的一份。", encoding="utf-8")
+    write_guides(guides / "more", FILES, random.Random(2))
     capsys.readouterr()
     assert main(["index", "rebuild", "--engine", "ray", "--address", "127.0.0.1:1"]) == ClusterUnavailable.exit_code
     told = capsys.readouterr()
@@ -126,17 +126,19 @@ def test_an_engine_that_cannot_be_meant_is_told(engine, address, said):
 def test_an_address_without_host_or_port_is_told(address):
     pytest.importorskip("ray", reason="Ray has no wheel for this Python or platform")
     with pytest.raises(InvalidUsage, match="HOST:PORT"):
-        list(RayEngine(address).results(Work(here=iter, there=lambda: iter), [1]))
+        list(RayEngine(address).results(Work(here=iter, there=lambda: iter), [1, 2]))
 
 
 def test_without_ray_the_extra_that_brings_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"pip install 'daozhen\[ray\]'"):
-        list(RayEngine().results(Work(here=iter, there=lambda: iter), [1]))
+        list(RayEngine().results(Work(here=iter, there=lambda: iter), [1, 2]))
 
 
-def test_work_without_items_asks_no_cluster():
-    assert list(RayEngine("nowhere:1").results(Work(here=iter, there=lambda: iter), [])) == []
+def test_what_one_process_does_at_once_asks_no_cluster():
+    work = Work(here=iter, there=lambda: iter, together=2)
+    for items in ([], [1], [1, 2]):
+        assert list(RayEngine("nowhere:1").results(work, items)) == list(enumerate(items))
 
 
 @pytest.fixture
@@ -212,7 +214,7 @@ def test_a_batch_that_kills_whoever_takes_it_ends_the_run(nodes):
         os._exit(1)
 
     with RayEngine(nodes.address) as engine, pytest.raises(ClusterUnavailable, match="stopped 10 processes"):
-        list(engine.results(Work(here=fatal, there=lambda: fatal), [1]))
+        list(engine.results(Work(here=fatal, there=lambda: fatal), [1, 2]))
 
 
 @pytest.mark.slow
