@@ -23,12 +23,15 @@ TRIES = 10  # of one batch: what has stopped so many processes would stop the ne
 OBJECT_STORE_BYTES = 1 << 30  # of a cluster started here; what is beyond goes to Ray's temporary folder for a while
 CONNECT_SECONDS = 5.0
 AUTO = "auto"  # Ray's word for the cluster this machine is part of
+_HTTP2, _SETTINGS = (
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)),
+)  # RFC 9113: each side's first words
 _UNCHANGED = "nothing was changed"
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
 }
 _VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 _CARRIED = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "LANGSMITH_TRACING")
@@ -187,16 +190,20 @@ def _share(work: Work[Any, Any], resources: dict[str, float], batches: int) -> t
     """How many processes the work is spread over, and what each of them needs."""
     gpus = int(resources.get("GPU", 0)) if work.on_gpu else 0
     most = gpus or int(resources.get("CPU", 1))
-    return max(1, min(most, batches)), {"num_cpus": 1, **({"num_gpus": 1} if gpus else {})}
+    return max(1, min(most, batches)), {"num_gpus": 1} if gpus else {"num_cpus": 1}
 
 
 def _knock(address: str) -> None:
-    """Ray itself waits a minute for an address where nobody is."""
+    """Ray itself waits a minute where nobody is, and for ever where somebody else is."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise InvalidUsage(f"--address {address}: not HOST:PORT, as `ray start --head` prints it")
     try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+        with socket.create_connection((host, int(port)), CONNECT_SECONDS) as line:
+            line.settimeout(CONNECT_SECONDS)
+            line.sendall(_HTTP2 + _SETTINGS)
+            if line.recv(len(_SETTINGS))[3:4] != _SETTINGS[3:4]:
+                raise OSError("what answers is no Ray")
     except (OSError, OverflowError) as fault:
         raise ClusterUnavailable(
             f"{address}: no Ray cluster answers there ({fault}); {_UNCHANGED}; check the address, "
