@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -20,7 +21,7 @@ from knowledge.errors import AssistantError, ClusterUnavailable, InvalidUsage, M
 from rag.engines import Doing, Item, Result, Work
 
 TRIES = 10  # of one batch: what has stopped so many processes would stop the next as well
-OBJECT_STORE_BYTES = 1 << 30  # of a cluster started here; what is beyond goes to Ray's temporary folder for a while
+OBJECT_STORE_BYTES = 1 << 30  # of a cluster started here; what is beyond goes to its folder for a while
 CONNECT_SECONDS = 5.0
 AUTO = "auto"  # Ray's word for the cluster this machine is part of
 _HTTP2, _SETTINGS = (
@@ -51,6 +52,7 @@ class RayEngine:
             )
         self.address = address
         self._connected = False
+        self._own_folder: tempfile.TemporaryDirectory[str] | None = None  # of a Ray started here: its logs and overflow
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +63,9 @@ class RayEngine:
 
             ray.shutdown()
             self._connected = False
+        if self._own_folder is not None:
+            self._own_folder.cleanup()
+            self._own_folder = None
 
     def results(self, work: Work[Item, Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
         if len(items) <= (0 if work.on_gpu else work.together):  # what one process does at once needs no cluster
@@ -107,7 +112,14 @@ class RayEngine:
     def _connect(self, ray: Any) -> None:
         if self.address and self.address != AUTO:
             _knock(self.address)
-        here: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        here: dict[str, Any] = {}
+        if not self.address:
+            self._own_folder = tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True)
+            here = {
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_temp_dir": self._own_folder.name,
+            }
         carried = {name: os.environ[name] for name in _CARRIED if name in os.environ}
         try:
             with _hushed():
@@ -116,7 +128,7 @@ class RayEngine:
                     logging_level=logging.CRITICAL,
                     log_to_driver=False,
                     runtime_env={"env_vars": carried},
-                    **({} if self.address else here),
+                    **here,
                 )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as fault:
             raise ClusterUnavailable(_refused(self.address, str(fault))) from None
