@@ -234,6 +234,13 @@ def test_results_in_any_order_come_out_in_order(places):
 
 
 @pytest.mark.slow
+def test_a_machine_that_does_not_see_a_file_is_named(nodes, file):
+    unseen = replace(file, path=file.path.with_name("unseen.txt"))
+    with RayEngine(nodes.address) as engine, pytest.raises(ClusterUnavailable, match="machine .*unseen.txt: cannot"):
+        list(engine.results(reading_work(ReadingLimits()), [file] * 20 + [unseen]))
+
+
+@pytest.mark.slow
 def test_a_batch_that_kills_whoever_takes_it_ends_the_run(nodes):
     def fatal(items):
         import os
