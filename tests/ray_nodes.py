@@ -46,6 +46,7 @@ def ray_nodes(count: int = 3) -> Iterator[Nodes]:
     ray = quiet_ray()
     from ray.cluster_utils import Cluster
 
+    before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(place for place in sys.path if place)  # as if installed on each
     cluster = Cluster()
     try:
@@ -55,6 +56,9 @@ def ray_nodes(count: int = 3) -> Iterator[Nodes]:
     finally:
         ray.shutdown()
         cluster.shutdown()
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def as_written(index_dir: Path) -> dict[str, object]:
