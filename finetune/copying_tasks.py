@@ -79,8 +79,8 @@ def _task(
         if not clause:
             return None
         questions.append(clause)
-        answer = sentences[start : start + rng.randint(*SENTENCES)]
-        said += [f"{one}[{number + 1}]" if language == "zh" else f"{one} [{number + 1}]" for one in answer]
+        told = sentences[start : start + rng.randint(*SENTENCES)]
+        said += [f"{one}[{number + 1}]" if language == "zh" else f"{one} [{number + 1}]" for one in told]
     wording = rng.choice(PASSAGE_QUESTIONS[language])
     question = wording.format(clause=("，" if language == "zh" else ", and ").join(questions))
     system, user = answer_messages(question, keyed, language, UrgencyLevel.IV.title(language), "")
