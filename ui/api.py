@@ -169,13 +169,14 @@ def make_api(assistant: Assistant, settings: ApiSettings = ApiSettings()) -> Fas
         only = PassageFilter(asked.language, frozenset(asked.departments) if asked.departments else None)
 
         def work(wanted: Wanted) -> RetrieveResponse:
-            search = assistant.search.current()
-            found = search.search(asked.query, asked.k, only, asked.min_score)
+            generation, found = assistant.search.whole(
+                lambda one: (one.index.manifest.generation, one.search(asked.query, asked.k, only, asked.min_score))
+            )
             passages = [
                 PassageForm(**{name: getattr(one.passage, name) for name in _PASSAGE_FIELDS}, score=one.score)
                 for one in found
             ]
-            return RetrieveResponse(generation=search.index.folder.name, passages=passages)
+            return RetrieveResponse(generation=generation, passages=passages)
 
         return await unless_gone(request, workers.done(work, settings.limits.seconds))
 
@@ -186,7 +187,7 @@ def make_api(assistant: Assistant, settings: ApiSettings = ApiSettings()) -> Fas
         return HealthResponse(
             status="ok",
             version=app.version,
-            generation=index.folder.name,
+            generation=index.manifest.generation,
             passages=index.manifest.passages,
             writer=assistant.writer.name,
         )
