@@ -75,7 +75,10 @@ class AskedPassage:
 def grounded_records(assistant: Assistant, rules: GroundingRules, progress: Progress = lambda *_: None) -> Grounded:
     """Question, passages, and the answer cited sentence by sentence, or the abstention."""
     rng, made = random.Random(rules.seed), Grounded()
-    asked = _some(list(asked_passages(assistant.search.index.passages, rules.languages)), rules, rng)
+    index = assistant.search.index
+    guides = dict.fromkeys(source_id for _, _, source_id in index.guide_names())
+    passages = [passage for source_id in guides for passage in index.of_source(source_id)]
+    asked = _some(list(asked_passages(passages, rules.languages)), rules, rng)
     for number, one in enumerate(asked):
         progress("grounded", number, len(asked))
         record = _grounded(one, assistant, rules, rng, made.left_out)

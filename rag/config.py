@@ -45,7 +45,11 @@ class Settings:
     model: who writes answers: "" (the passages' own sentences), a model's folder, or `provider:name`; adapter: a LoRA
     folder for it; model_url: where a served model answers; allow_remote_model: an administrator's leave to send masked
     questions to a model that does not run on this machine; writer_seconds: an answer's time, then the extractive one is given;
-    idle_seconds: with nobody at the screen, after which it clears for the next patient."""
+    idle_seconds: with nobody at the screen, after which it clears for the next patient.
+
+    store: where passages are searched: "local" (this machine's index folder) or "milvus"; milvus_uri: its address, or a
+    .db file of Milvus Lite; milvus_name: its alias, what its collections' names begin with; milvus_token_file: a file that
+    holds the token, instead of $DAOZHEN_MILVUS_TOKEN."""
 
     home: Path
     embedder: str = ""
@@ -61,6 +65,10 @@ class Settings:
     allow_remote_model: bool = False
     writer_seconds: float = 60.0
     idle_seconds: int = 300
+    store: str = "local"
+    milvus_uri: str = ""
+    milvus_name: str = "daozhen"
+    milvus_token_file: str = ""
 
     @property
     def index_dir(self) -> Path:

@@ -26,7 +26,7 @@ from rag.generations import current_generation, finished_generations, pointer_st
 from rag.lexical import LexicalIndex
 from rag.likeness import Likeness
 from rag.manifest import REBUILD, Manifest, verify
-from rag.open_generation import Ranking, Weighed
+from rag.open_generation import Held, Ranking, Weighed
 from rag.passage_store import PassageStore
 from rag.passages import Passage
 from rag.vector_index import VectorIndex
@@ -139,7 +139,8 @@ class PassageIndex:
 
     def by_meaning(self, query: np.ndarray, k: int, only: PassageFilter) -> Ranking:
         rows, cosines = self.vectors.nearest(query, k, self.admitted(only))
-        return self._ranking(rows, cosines)
+        order = np.lexsort((rows, -cosines))  # FAISS leaves equals in no order
+        return self._ranking(rows[order], cosines[order])
 
     def by_words(self, question: str, k: int, only: PassageFilter) -> Ranking:
         scores, admitted = self.lexical.scores(question), self.admitted(only)
@@ -165,6 +166,15 @@ class PassageIndex:
     def of_source(self, source_id: str, language: str | None = None) -> list[Passage]:
         rows = self.rows_of(PassageFilter(language, source_ids=frozenset([source_id])))
         return [passage for passage in self.passages.at(rows) if passage.source_id == source_id]
+
+    def held_at(self, rows: Sequence[int]) -> list[Held]:
+        return [
+            Held(stored.passage, self.vectors.vectors[row], self.passages.document_head(stored.document).added())
+            for row, stored in zip(rows, self.passages.stored_at(rows), strict=True)
+        ]
+
+    def rows_of_ids(self, passage_ids: Sequence[str]) -> dict[str, int]:
+        return self.passages.rows_of_ids(passage_ids)
 
     def guide_names(self) -> Iterator[tuple[str, str, str]]:
         for passage in self.passages:

@@ -11,7 +11,7 @@ import numpy as np
 from knowledge.errors import StoreUnavailable
 from rag.embedder import Embedder
 from rag.facets import PassageFilter
-from rag.open_generation import OpenGeneration, Ranking, Serving, Weighed
+from rag.open_generation import OpenGeneration, Ranking, Served, Serving, Weighed
 from rag.passages import Passage, RetrievedPassage
 from rag.ranking_scores import CANDIDATES
 from rag.sentences import split_sentences
@@ -30,7 +30,7 @@ class HybridSearch:
 
     def __init__(self, index: OpenGeneration | Serving, embedder: Embedder) -> None:
         self._index = index
-        self._instead: Callable[[StoreUnavailable], OpenGeneration] | None = getattr(index, "instead", None)
+        self._instead = index.instead if isinstance(index, Served) else None
         self.embedder = embedder
         # kept by a reply's own search alone: see `current`
         self._vectors: dict[str, np.ndarray] | None = None
@@ -54,6 +54,10 @@ class HybridSearch:
             if self._instead is None:
                 raise
             return work(self._over(self._instead(fault)))
+
+    def at_home(self) -> OpenGeneration:
+        """A generation of this machine where there is one, for what no failing store may interrupt."""
+        return self._index.at_home() if isinstance(self._index, Served) else self.index
 
     def vector(self, question: str) -> np.ndarray:
         """(dimension,) float32 of unit length. Made once for a question within one reply, never kept beyond it."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rag.config import load_settings, quiet_libraries
+from ui.index_served import copy, store_lines, take_over
 
 if TYPE_CHECKING:
     from ingest.pipeline import RebuildOptions, RebuildReport
@@ -34,7 +35,11 @@ def index() -> None:
     daozhen index verify                        every byte against what was written
     daozhen index rollback                      the generation before takes over
     daozhen index remove ~/guides               a folder or one of its sources goes
+    daozhen index copy --to milvus              a served store takes over what serves here
     """
+
+
+index.add_command(copy)
 
 
 @index.command()
@@ -66,6 +71,7 @@ def rebuild(
         _show_plan(sources, options, as_json)
     else:
         _show_report(_rebuilt(sources, options), as_json)
+        take_over(load_settings(), keep)
 
 
 @index.command()
@@ -80,6 +86,7 @@ def remove(source: str, keep: int, as_json: bool) -> None:
     from ingest.pipeline import RebuildOptions
 
     _show_report(_rebuilt((), RebuildOptions(keep=keep, remove=source)), as_json)
+    take_over(load_settings(), keep)
 
 
 @index.command()
@@ -107,6 +114,7 @@ def status(as_json: bool) -> None:
             "kept": [folder.name for folder in finished_generations(index_dir)],
             "megabytes": round(sum(seal.size for seal in manifest.files.values()) / 1e6, 1),
             "warnings": list(remembered_sources(index_dir).warnings()),
+            **store_lines(load_settings()),
         },
         as_json,
     )
@@ -144,6 +152,7 @@ def rollback(as_json: bool) -> None:
         folder = roll_back(index_dir)
     manifest = Manifest.read(folder)
     _show({"generation": manifest.generation, "passages": manifest.passages, "documents": manifest.documents}, as_json)
+    take_over(load_settings())
 
 
 @index.command()
@@ -222,4 +231,4 @@ def _show(values: Mapping[str, Any], as_json: bool) -> None:
         return
     for key, value in values.items():
         shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
-        click.echo(f"{key:12} {shown}")
+        click.echo(f"{key:17} {shown}")
