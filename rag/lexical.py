@@ -267,7 +267,9 @@ class LexicalIndex:
         times = Counter(tokens_of(text))
         counts = np.minimum(np.fromiter(times.values(), dtype=np.int64, count=len(times)), 255).astype(np.uint8)
         weights = counts / (counts + self._norms[row])
-        return {int(place): float(weight) for place, weight in zip(self._places(times), weights, strict=True) if place >= 0}
+        return {
+            int(place): float(weight) for place, weight in zip(self._places(times), weights, strict=True) if place >= 0
+        }
 
     def weights(self, question: str) -> dict[str, float]:
         """Each of a question's words with its rarity; a word no text holds weighs as the rarest."""

@@ -36,13 +36,24 @@ MOST_VALUES = 4096  # of one passage in an array field: Milvus' own limit
 MOST_BYTES = 65_535  # of a text field: Milvus' own limit
 _BESIDE = "_beside"
 _AT_ONCE = 1000  # rows of one answer; more come in batches, slower
-_KEYS, _NAMES = DataType.INT64, DataType.VARCHAR
-_ARRAYS = {"department_keys": _KEYS, "source_keys": _KEYS, "also_in": _NAMES}
-_LOOKED_UP = ("row", "passage_key", "source_key", "language_key", "page_key")
+_TEXT: dict[str, Any] = {"datatype": DataType.VARCHAR, "max_length": MOST_BYTES}
+_NUMBER: dict[str, Any] = {"datatype": DataType.INT64}
+_ARRAY: dict[str, Any] = {"datatype": DataType.ARRAY, "max_capacity": MOST_VALUES}
+_PASSAGE_FIELDS: dict[str, dict[str, Any]] = {
+    **{name: _TEXT for name in ("text", "kind", "source", "body", "added")},
+    **{name: _NUMBER for name in ("passage_key", "source_key", "language_key")},
+    **{name: {**_ARRAY, "element_type": DataType.INT64} for name in ("department_keys", "source_keys")},
+    "also_in": {**_ARRAY, "element_type": DataType.VARCHAR, "max_length": MOST_BYTES},
+}
+_BESIDE_FIELDS: dict[str, dict[str, Any]] = {
+    **{name: _TEXT for name in ("text", "kind", "name")},
+    **{name: _NUMBER for name in ("number", "page_key")},
+}
+_LOOKED_UP = ("passage_key", "source_key", "language_key", "page_key", "department_keys", "source_keys")
 _EXACT = {"index_type": "FLAT", "metric_type": "IP", "params": {}}
 _GRAPH = {"index_type": "HNSW", "metric_type": "IP", "params": {"M": 16, "efConstruction": 200}}
 _POSTINGS = {"index_type": "SPARSE_INVERTED_INDEX", "metric_type": "IP", "params": {}}
-_SEARCHED = {"FLAT": {}, "HNSW": {"ef": 200}, "SPARSE_INVERTED_INDEX": {}}
+_WIDELY = {"HNSW": {"ef": 200}}  # how far a graph is searched; more finds more and takes longer
 _NO_ALIAS = re.compile("alias.*(not found|not exist)")
 _REFUSED = ("unauthenticated", "auth check", "permission", "privilege", "api key", "invalid token")
 
@@ -105,36 +116,26 @@ class MilvusStore:
         """The name of a generation's collection of passages."""
         return f"{self.address.name}_{generation.replace('-', '_')}"
 
-    def passages(self, generation: str, exact: bool = True) -> Collection:
-        """The passages of a generation; made with the first rows added. exact: every vector is compared with a query."""
-        return self._collection(self.collection_of(generation), {VECTOR: _EXACT if exact else _GRAPH, WORDS: _POSTINGS})
+    def passages(self, generation: str) -> Collection:
+        """The passages of a generation, each with its vector and its words."""
+        return Collection(self, self.collection_of(generation), _PASSAGE_FIELDS, [VECTOR, WORDS])
 
     def beside(self, generation: str) -> Collection:
         """What else belongs to a generation; its vectors mean nothing, Milvus wants one."""
-        return self._collection(self.collection_of(generation) + _BESIDE, {VECTOR: _EXACT})
+        return Collection(self, self.collection_of(generation) + _BESIDE, _BESIDE_FIELDS, [VECTOR])
 
     def close(self) -> None:
         self._client.close()
 
-    def _collection(self, name: str, vectors: Mapping[str, Mapping[str, Any]]) -> Collection:
-        with self._told():
-            held = Milvus(
-                [_GivenWords() if one is _POSTINGS else _GivenVectors() for one in vectors.values()],
-                collection_name=name,
-                connection_args=self._arguments,
-                consistency_level="Bounded",  # a generation no longer changes once it serves
-                index_params=[dict(one) for one in vectors.values()],
-                vector_field=list(vectors),
-                metadata_schema={
-                    array: {
-                        "dtype": DataType.ARRAY,
-                        "kwargs": {"element_type": kind, "max_capacity": MOST_VALUES}
-                        | ({"max_length": MOST_BYTES} if kind is _NAMES else {}),
-                    }
-                    for array, kind in _ARRAYS.items()
-                },
-            )
-            return Collection(self, held, list(vectors))
+    def _held(self, name: str, vectors: Sequence[str]) -> Milvus:
+        """LangChain's store over a collection, loaded where it is there."""
+        return Milvus(
+            [_GivenVectors(), _GivenWords()][: len(vectors)],
+            collection_name=name,
+            connection_args=self._arguments,
+            primary_field="row",
+            vector_field=list(vectors),
+        )
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -145,11 +146,42 @@ class MilvusStore:
 
 
 class Collection:
-    """A collection of one generation."""
+    """A collection of one generation: rows by number."""
 
-    def __init__(self, store: MilvusStore, held: Milvus, vectors: list[str]) -> None:
-        self._store, self._held, self._vectors = store, held, vectors
-        self.name: str = held.collection_name
+    def __init__(self, store: MilvusStore, name: str, fields: Mapping[str, dict[str, Any]], vectors: list[str]) -> None:
+        self.name = name
+        self._store, self._fields, self._vectors = store, fields, vectors
+        self._widely: dict[str, dict[str, int]] = {}
+        self._open()
+
+    def _open(self) -> None:
+        with self._store._told():
+            self._held = self._store._held(self.name, self._vectors)
+            kinds = [
+                (self._held._get_index(name) or {}).get("index_param", {}).get("index_type") for name in self._vectors
+            ]
+            self._widely = {name: _WIDELY.get(kind, {}) for name, kind in zip(self._vectors, kinds, strict=True)}
+
+    def create(self, dimension: int, exact: bool) -> None:
+        """Makes the collection, empty. exact: every vector is compared with a query, else a graph of them is searched."""
+        client, indexes = self._held.client, self._held.client.prepare_index_params()
+        schema = client.create_schema(auto_id=False)
+        schema.add_field("row", DataType.INT64, is_primary=True)
+        for name, kind in self._fields.items():
+            schema.add_field(name, **kind)
+            is_array = kind["datatype"] is DataType.ARRAY
+            if name in _LOOKED_UP and not (is_array and self._store.is_lite):  # Milvus Lite scans arrays
+                indexes.add_index(name, index_type="INVERTED")
+        schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=dimension)
+        indexes.add_index(VECTOR, **(_EXACT if exact else _GRAPH))
+        if WORDS in self._vectors:
+            schema.add_field(WORDS, DataType.SPARSE_FLOAT_VECTOR)
+            indexes.add_index(WORDS, **_POSTINGS)
+        with self._store._told():
+            # a generation no longer changes once it serves, so readers need not wait for the very latest write
+            client.create_collection(self.name, schema=schema, consistency_level="Bounded")
+            client.create_index(self.name, indexes, sync=False)
+        self._open()
 
     def exists(self) -> bool:
         with self._store._told():
@@ -174,16 +206,16 @@ class Collection:
         return int(found[0]["count(*)"])
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Adds rows of {"row": number, "text": …, a value for each vector and each other field}."""
+        """Adds rows of {"row": number, a value for each vector and each field}."""
         vectors = [[row[name] for name in self._vectors] for row in rows]
-        others = [{name: row[name] for name in row if name not in ("text", *self._vectors)} for row in rows]
+        others = [{name: row[name] for name in self._fields if name != "text"} for row in rows]
         with self._store._told():
             self._held.add_embeddings(
                 [row["text"] for row in rows],
                 vectors if len(self._vectors) > 1 else [one for (one,) in vectors],
                 others,
                 timeout=WRITE_SECONDS,
-                ids=[str(row["row"]) for row in rows],
+                ids=[row["row"] for row in rows],
             )
 
     def remove(self, where: str) -> None:
@@ -191,23 +223,14 @@ class Collection:
             self._held.client.delete(self.name, filter=where, timeout=WRITE_SECONDS)
 
     def finish(self) -> None:
-        """Everything added is on the disk, looked up by its keys, and ready to be searched."""
-        client = self._held.client
+        """Everything added is on the disk and indexed there."""
         with self._store._told():
-            client.flush(self.name, timeout=WRITE_SECONDS)
-            client.release_collection(self.name, timeout=WRITE_SECONDS)
-            wanted = client.prepare_index_params()
-            for name in (*_LOOKED_UP, *(() if self._store.is_lite else _ARRAYS)):  # Milvus Lite scans arrays
-                if name in self._held.fields and name != "also_in":
-                    wanted.add_index(name, index_type="INVERTED")
-            client.create_index(self.name, wanted)
-            client.load_collection(self.name)
+            self._held.client.flush(self.name, timeout=WRITE_SECONDS)
 
     def nearest(
         self, vector_field: str, vector: Any, k: int, where: str, fields: Sequence[str]
     ) -> list[tuple[dict[str, Any], float]]:
         """(fields, inner product) of the k rows nearest to a vector among those that fit, best first."""
-        kind = "SPARSE_INVERTED_INDEX" if vector_field == WORDS else self._searched_by()
         with self._store._told():
             found = self._held.client.search(
                 self.name,
@@ -216,7 +239,7 @@ class Collection:
                 limit=k,
                 filter=where,
                 output_fields=list(fields),
-                search_params={"metric_type": "IP", "params": _SEARCHED[kind]},
+                search_params={"metric_type": "IP", "params": self._widely[vector_field]},
                 timeout=READ_SECONDS,
             )
         return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
@@ -227,7 +250,7 @@ class Collection:
             return {}
         with self._store._told():
             found = self._held.client.get(
-                self.name, ids=[str(row) for row in rows], output_fields=["row", *fields], timeout=READ_SECONDS
+                self.name, ids=list(rows), output_fields=["row", *fields], timeout=READ_SECONDS
             )
         return {int(one["row"]): one for one in found}
 
@@ -242,10 +265,6 @@ class Collection:
                     found += batch
                 batches.close()
         return sorted(found, key=lambda one: int(one["row"]))
-
-    def _searched_by(self) -> str:
-        index = self._held._get_index(VECTOR)
-        return str(index["index_param"]["index_type"]) if index else "FLAT"
 
 
 class _GivenVectors(Embeddings):
@@ -275,10 +294,20 @@ def _generation_of(collection: str, name: str) -> str | None:
     return f"{day}-{rest}" if ours else None
 
 
+def _chain(fault: BaseException) -> list[BaseException]:
+    """A fault and what caused it; pymilvus raises faults that are their own cause."""
+    found: list[BaseException] = []
+    cause: BaseException | None = fault
+    while cause is not None and cause not in found:
+        found.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return found
+
+
 def _line(address: MilvusAddress, fault: Exception) -> str:
     """What went wrong and what to do, without the token."""
     told = " ".join(str(getattr(fault, "message", "") or getattr(fault, "details", lambda: "")() or fault).split())
-    plain = f"{told} {fault}".lower()
+    plain = " ".join(map(str, _chain(fault))).lower()
     where = f"Milvus at {address.uri}"
     if any(word in plain for word in _REFUSED):
         return f"{where}: refuses the token; put the right one in DAOZHEN_MILVUS_TOKEN or milvus_token_file"

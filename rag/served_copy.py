@@ -53,8 +53,7 @@ def copy_generation(
     that no row can hold.
     """
     begun, generation = time.monotonic(), index.manifest.generation
-    passages = store.passages(generation, exact=len(index.passages) <= EXACT_UP_TO)
-    beside = store.beside(generation)
+    passages, beside = store.passages(generation), store.beside(generation)
     seal = seal_of(beside)
     copied = 0
     if seal is None or passages.count() != len(index.passages):
@@ -99,10 +98,14 @@ def _copied(index: PassageIndex, passages: Collection, beside: Collection, step:
             shortened += len(row["source_keys"]) == MOST_VALUES
             yield row
 
-    if not total:
-        _make_empty(passages, index.manifest.dimension)
-    copied = _fill(passages, counted(), lambda done: step("copying passages", done, total))
-    _fill(beside, _beside_rows(index), lambda done: step("copying pages", done, 0))
+    begun_before = passages.exists() and beside.exists()
+    if not passages.exists():
+        passages.create(index.manifest.dimension, exact=total <= EXACT_UP_TO)
+    if not beside.exists():
+        beside.create(2, exact=True)
+    beside.remove(f'kind == "{SEAL}"')  # of a copy that has lost passages since
+    copied = _fill(passages, counted(), begun_before, lambda done: step("copying passages", done, total))
+    _fill(beside, _beside_rows(index), begun_before, lambda done: step("copying pages", done, 0))
     passages.finish()
     _compare(index, passages)
     seal = {"manifest": (index.folder / MANIFEST_SEAL).read_text(encoding="utf-8"), "shortened": shortened}
@@ -111,9 +114,9 @@ def _copied(index: PassageIndex, passages: Collection, beside: Collection, step:
     return copied, seal
 
 
-def _fill(collection: Collection, rows: Iterator[Row], step: Callable[[int], object]) -> int:
+def _fill(collection: Collection, rows: Iterator[Row], begun_before: bool, step: Callable[[int], object]) -> int:
     """Adds what is not there yet, batch by batch; the number of rows added."""
-    begun_before, added, done = collection.exists(), 0, 0
+    added, done = 0, 0
     while batch := list(itertools.islice(rows, _BATCH)):
         where = f"row >= {batch[0]['row']} and row <= {batch[-1]['row']}"
         there = collection.count(where) if begun_before else 0
@@ -125,14 +128,6 @@ def _fill(collection: Collection, rows: Iterator[Row], step: Callable[[int], obj
         done += len(batch)
         step(done)
     return added
-
-
-def _make_empty(passages: Collection, dimension: int) -> None:
-    """A collection without rows: Milvus learns its fields from a first one, which goes again."""
-    nobody = Passage("", "", "", "", None, 0, "", "", "document")
-    vector = np.zeros(dimension, dtype=np.float32)
-    passages.add([_row(0, nobody, vector, {}, "", None)])
-    passages.remove("row >= 0")
 
 
 def _passage_rows(index: PassageIndex) -> Iterator[Row]:
