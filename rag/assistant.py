@@ -38,7 +38,7 @@ from rag.prepared import use_prepared
 from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.retriever import HybridSearch
 from rag.routing import DepartmentScore, RoutingIndex
-from rag.served_or_local import ServedOrLocal, connected, is_served
+from rag.served_or_local import MILVUS, ServedOrLocal, connected
 from rag.triage import TriageContext, decide_triage, minor_complaint, nothing_told
 from rag.writers import Writer
 
@@ -223,7 +223,7 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
 def open_search(settings: Settings) -> HybridSearch:
     """The index in DAOZHEN_HOME, whichever generation serves, and the embedder it was built with."""
     embedder = embedder_for(settings)
-    if is_served(settings):
+    if settings.store == MILVUS:
         served = ServedOrLocal(lambda: connected(settings), settings.index_dir, embedder)
         served.current()  # the fault of a store is told now, not to a patient
         return HybridSearch(served, embedder)

@@ -14,6 +14,7 @@ from knowledge.hotlines import DEFAULT_LOCALE
 
 HOME_VARIABLE = "DAOZHEN_HOME"
 SETTINGS_FILE = "config.toml"
+STORES = ("local", "milvus")
 
 
 def quiet_libraries() -> None:
@@ -101,6 +102,8 @@ def load_settings(home: Path | None = None) -> Settings:
         expected = type(known[key].default)
         if not isinstance(value, expected) and not (expected is float and isinstance(value, int)):
             raise InvalidSettings(f"{path}: {key} is {value!r}; it needs a {expected.__name__}")
+    if values.get("store", STORES[0]) not in STORES:
+        raise InvalidSettings(f"{path}: store is {values['store']!r}; known: {', '.join(STORES)}")
     return Settings(home, **values)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knowledge.errors import AssistantError, IndexDamaged, IndexMissing, InvalidSettings, StoreUnavailable
-from rag.config import Settings
+from rag.config import STORES, Settings
 from rag.generations import KEPT_GENERATIONS
 from rag.open_generation import OpenGeneration
 from rag.passage_index import PassageIndex, ServingIndex
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rag.served_copy import CopyReport
 
 Progress = Callable[[str, int, int], object]
-LOCAL, MILVUS = "local", "milvus"
+LOCAL, MILVUS = STORES
 TOKEN_VARIABLE = "DAOZHEN_MILVUS_TOKEN"
 TRIED_AGAIN_SECONDS = 20.0  # after a failure questions are answered from this machine for so long before another try
 
@@ -127,13 +127,6 @@ def serve_newest(settings: Settings, step: Progress = lambda *_: None, keep: int
             return copy_generation(PassageIndex.open(settings.index_dir), store, step, keep)
     finally:
         store.close()
-
-
-def is_served(settings: Settings) -> bool:
-    """Whether a store serves. Raises InvalidSettings for one that is not known."""
-    if settings.store not in (LOCAL, MILVUS):
-        raise InvalidSettings(f"config.toml: store is {settings.store!r}; known: {LOCAL}, {MILVUS}")
-    return settings.store == MILVUS
 
 
 def _uri(settings: Settings) -> str:

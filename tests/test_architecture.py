@@ -27,6 +27,9 @@ HOMES = {
     "fastapi": {"ui/api.py", "ui/api_chat.py", "ui/api_faults.py", "ui/api_server.py"},
     "uvicorn": {"ui/api_server.py"},
     "xxhash": {"rag/manifest.py"},
+    "langchain_milvus": {"rag/milvus_store.py"},
+    "pymilvus": {"rag/milvus_store.py"},
+    "grpc": {"rag/milvus_store.py"},
 }
 
 

@@ -1,4 +1,4 @@
-"""Retrieval over the shipped knowledge, as LangChain sees it."""
+"""Retrieval over the shipped knowledge, as LangChain sees it, from this machine's index and from Milvus."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
-from rag import load_retriever
+from rag import load_assistant, load_retriever
 from rag.config import Settings
 from rag.retriever import fuse_ranks
 
 
-@pytest.fixture(scope="module")
-def settings(built_home):
-    return Settings(built_home)
+@pytest.fixture(scope="module", params=["local", "milvus"])
+def settings(request, built_home):
+    return Settings(built_home) if request.param == "local" else request.getfixturevalue("served")
 
 
 def test_it_is_a_langchain_retriever_whose_documents_say_where_they_stand(settings):
@@ -55,3 +55,18 @@ def test_ranks_are_fused_by_weight():
     assert fuse_ranks([([1, 2], 1.0), ([2, 3], 1.0)])[0] == 2
     assert fuse_ranks([([1], 0.1), ([3], 1.0)]) == [3, 1]
     assert fuse_ranks([]) == []
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "我今年72，最近上两层楼就喘，躺平了得垫高枕头，该看哪个科",
+        "My tooth has throbbed for two days, is that urgent?",
+        "支架放完两年了，能不能跳广场舞",
+        "How do I renew my passport?",
+    ],
+)
+def test_milvus_gives_the_same_reply(question, assistant, served):
+    before = assistant.reply(question)
+    after = load_assistant(served).reply(question)
+    assert (after.triage, after.answer, after.follow_up) == (before.triage, before.answer, before.follow_up)

@@ -41,9 +41,7 @@ def copy(to: str, keep: int, as_json: bool) -> None:
 
 def take_over(settings: Settings, keep: int = 2) -> None:
     """After the index has changed: where the settings name a store, it serves the same generation."""
-    from rag.served_or_local import is_served
-
-    if not is_served(settings):
+    if settings.store == "local":
         return
     try:
         click.echo(_told(_copied(settings, keep)), err=True)
@@ -55,9 +53,7 @@ def take_over(settings: Settings, keep: int = 2) -> None:
 
 def store_lines(settings: Settings) -> dict[str, object]:
     """What `status` says of the store."""
-    from rag.served_or_local import is_served
-
-    if not is_served(settings):
+    if settings.store == "local":
         return {"store": settings.store}
     from rag.assistant import embedder_for
     from rag.served_or_local import state_of
