@@ -31,6 +31,7 @@ except ImportError as fault:
     ) from None
 
 VECTOR, WORDS = "vector", "words"
+COPY_AGAIN = "run `daozhen index copy --to milvus`"
 CONNECT_SECONDS, READ_SECONDS, WRITE_SECONDS = 5.0, 5.0, 120.0
 MOST_VALUES = 4096  # of one passage in an array field: Milvus' own limit
 MOST_BYTES = 65_535  # of a text field: Milvus' own limit
@@ -129,8 +130,9 @@ class MilvusStore:
 
     def _held(self, name: str, vectors: Sequence[str]) -> Milvus:
         """LangChain's store over a collection, loaded where it is there."""
+        given: list[Embeddings | BaseSparseEmbedding] = [_GivenVectors(), _GivenWords()]
         return Milvus(
-            [_GivenVectors(), _GivenWords()][: len(vectors)],
+            given[: len(vectors)],
             collection_name=name,
             connection_args=self._arguments,
             primary_field="row",
@@ -245,14 +247,17 @@ class Collection:
         return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
 
     def at(self, rows: Sequence[int], fields: Sequence[str]) -> dict[int, dict[str, Any]]:
-        """Row -> its fields, for those that are there."""
+        """Row -> its fields. Raises StoreUnavailable where one of them is not there any more."""
         if not rows:
             return {}
         with self._store._told():
             found = self._held.client.get(
                 self.name, ids=list(rows), output_fields=["row", *fields], timeout=READ_SECONDS
             )
-        return {int(one["row"]): one for one in found}
+        by_row = {int(one["row"]): one for one in found}
+        if lost := set(rows) - set(by_row):
+            raise StoreUnavailable(f"Milvus collection {self.name}: has lost row {min(lost)}; {COPY_AGAIN}")
+        return by_row
 
     def those(self, where: str, fields: Iterable[str]) -> list[dict[str, Any]]:
         """Every row that fits, by row."""

@@ -219,9 +219,8 @@ def _compare(index: PassageIndex, passages: Collection) -> None:
     rows = np.unique(np.linspace(0, len(index.passages) - 1, _COMPARED).astype(int)).tolist() if held else []
     found = passages.at(rows, ("text", "body", "also_in", "vector"))
     for row, passage in zip(rows, index.passages.at(rows), strict=True):
-        there = found.get(row)
-        vector = index.vectors.vectors[row]
-        if there is None or passage_of(there) != passage or not np.array_equal(vector, np.float32(there["vector"])):
+        there, vector = found[row], index.vectors.vectors[row]
+        if passage_of(there) != passage or not np.array_equal(vector, np.float32(there["vector"])):
             raise StoreUnavailable(
                 f"Milvus collection {passages.name}: passage {row} is not as it was sent; copy again"
             )

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from knowledge.errors import AssistantError, IndexDamaged, IndexMissing, InvalidSettings, StoreUnavailable
 from rag.config import STORES, Settings
@@ -47,8 +47,8 @@ class ServedOrLocal:
 
     def current(self) -> OpenGeneration:
         """The generation that serves now. Raises StoreUnavailable where neither the store nor this machine has one."""
-        if time.monotonic() < self._not_before and self._fault is not None:
-            return self.instead(self._fault)
+        if self._rests():
+            return self.instead(cast(AssistantError, self._fault))
         try:
             served = self._newest()
         except AssistantError as fault:
@@ -60,20 +60,14 @@ class ServedOrLocal:
 
     def instead(self, fault: AssistantError) -> OpenGeneration:
         """This machine's own generation, because the store failed; raises that fault where there is none."""
-        local = self._local or self._open_local()
-        if local is None:
+        self._local = self._local or self._open_local()
+        if self._local is None:
             raise fault
-        self._local = local
-        index = local.current()
-        if self._fault is None or str(self._fault) != str(fault):
-            _log.warning(
-                "daozhen: warning: %s. Until then this machine's generation %s serves",
-                fault,
-                index.manifest.generation,
-            )
-        if self._fault is not fault:
-            self._not_before = time.monotonic() + TRIED_AGAIN_SECONDS
-        self._fault = fault
+        index = self._local.current()
+        if self.fault != str(fault):
+            generation = index.manifest.generation
+            _log.warning("daozhen: warning: %s. Until then this machine's generation %s serves", fault, generation)
+        self._rest(fault)
         return index
 
     @property
@@ -86,16 +80,38 @@ class ServedOrLocal:
         return self.current() if self._local is None else self._local.current()
 
     def _newest(self) -> ServedGeneration:
+        store = self._store or self._connected()
+        generation = store.serving()
+        if generation is None:
+            raise StoreUnavailable(f"Milvus at {store.address.uri}: holds no generation; {COPY}")
         with self._opening:
-            self._store = self._store or self._connect()
-            generation = self._store.serving()
-            if generation is None:
-                raise StoreUnavailable(f"Milvus at {self._store.address.uri}: holds no generation; {COPY}")
             if self._served is None or self._served.manifest.generation != generation:
-                served = ServedGeneration.open(self._store, generation, self._index_dir)
+                served = ServedGeneration.open(store, generation, self._index_dir)
                 _check_embedder(served, self._embedder)
                 self._served = served
             return self._served
+
+    def _connected(self) -> MilvusStore:
+        with self._opening:
+            if self._store is None:
+                if self._rests():  # another question has just waited in vain
+                    raise cast(AssistantError, self._fault)
+                try:
+                    self._store = self._connect()
+                except AssistantError as fault:
+                    if self._local is not None:
+                        self.instead(fault)
+                    raise
+            return self._store
+
+    def _rests(self) -> bool:
+        return self._fault is not None and time.monotonic() < self._not_before
+
+    def _rest(self, fault: AssistantError) -> None:
+        """Tries the store again only after a while; a fault told during the rest does not lengthen it."""
+        if not self._rests():
+            self._not_before = time.monotonic() + TRIED_AGAIN_SECONDS
+        self._fault = fault
 
     def _open_local(self) -> ServingIndex | None:
         try:

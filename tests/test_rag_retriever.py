@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
@@ -57,6 +59,12 @@ def test_ranks_are_fused_by_weight():
     assert fuse_ranks([]) == []
 
 
+@pytest.fixture(scope="module")
+def replica(served, tmp_path_factory):
+    """The assistant of a machine that holds no index of its own."""
+    return load_assistant(replace(served, home=tmp_path_factory.mktemp("replica")))
+
+
 @pytest.mark.parametrize(
     "question",
     [
@@ -66,7 +74,6 @@ def test_ranks_are_fused_by_weight():
         "How do I renew my passport?",
     ],
 )
-def test_milvus_gives_the_same_reply(question, assistant, served):
-    before = assistant.reply(question)
-    after = load_assistant(served).reply(question)
+def test_a_machine_without_an_index_gives_the_same_reply_from_milvus(question, assistant, replica):
+    before, after = assistant.reply(question), replica.reply(question)
     assert (after.triage, after.answer, after.follow_up) == (before.triage, before.answer, before.follow_up)

@@ -206,8 +206,34 @@ def test_a_store_that_fails_in_the_middle_of_a_question_leaves_the_whole_questio
             raise StoreUnavailable("Milvus at x: cannot be reached")
         return found
 
-    assert search.whole(work) == ["a", "e"] or search.whole(work)[0] == "a"
+    local = HybridSearch(PassageIndex.open(index_dir), EMBEDDER).search("发热", 2)
+    assert search.whole(work) == [hit.passage.passage_id for hit in local]
     assert isinstance(search.index, PassageIndex) and "cannot be reached" in caplog.text
+
+
+def test_a_store_that_comes_back_serves_again_without_a_restart(store, index_dir, caplog, monkeypatch):
+    own, tries = another(store, "back"), []
+    copy_generation(PassageIndex.open(index_dir), own)
+
+    def connect() -> MilvusStore:
+        tries.append(1)
+        if len(tries) == 1:
+            raise StoreUnavailable("Milvus at x: cannot be reached")
+        return own
+
+    serving = ServedOrLocal(connect, index_dir, EMBEDDER)
+    assert [isinstance(serving.current(), PassageIndex) for _ in range(3)] == [True] * 3 and len(tries) == 1
+    monkeypatch.setattr("rag.served_or_local.time.monotonic", lambda: float("inf"))  # much later
+    assert isinstance(serving.current(), ServedGeneration) and serving.fault == ""
+    assert caplog.text.count("cannot be reached") == 1 and "answers again" in caplog.text
+
+
+def test_a_passage_that_is_gone_from_the_store_is_told_and_this_machine_answers(store, index_dir):
+    own = another(store, "gone")
+    copy_generation(PassageIndex.open(index_dir), own)
+    served = ServedGeneration.open(own, own.serving(), index_dir)
+    with pytest.raises(StoreUnavailable, match="has lost row 99"):
+        served.held_at([0, 99])
 
 
 @pytest.mark.parametrize(

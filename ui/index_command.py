@@ -97,7 +97,11 @@ def status(as_json: bool) -> None:
     from rag.generations import finished_generations
     from rag.passage_index import PassageIndex
 
-    index_dir = load_settings().index_dir
+    settings = load_settings()
+    index_dir = settings.index_dir
+    if not finished_generations(index_dir) and settings.store != "local":  # a replica that only searches
+        _show(store_lines(settings), as_json)
+        return
     serving = PassageIndex.open(index_dir)
     manifest = serving.manifest
     _show(
@@ -114,7 +118,7 @@ def status(as_json: bool) -> None:
             "kept": [folder.name for folder in finished_generations(index_dir)],
             "megabytes": round(sum(seal.size for seal in manifest.files.values()) / 1e6, 1),
             "warnings": list(remembered_sources(index_dir).warnings()),
-            **store_lines(load_settings()),
+            **store_lines(settings),
         },
         as_json,
     )
