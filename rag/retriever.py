@@ -46,14 +46,16 @@ class HybridSearch:
         return self if self._vectors is not None else self._over(self.index)
 
     def whole(self, work: Callable[[HybridSearch], T]) -> T:
-        """What work makes of one generation. Where a served store fails meanwhile, work is done again, from its start,
-        over this machine's own generation; raises StoreUnavailable where there is none."""
+        """What work makes of one generation. Where a served store fails meanwhile, work is done again from its start, and
+        all that this reply still needs, over this machine's own generation; raises StoreUnavailable where there is none."""
+        search = self.current()
         try:
-            return work(self.current())
+            return work(search)
         except StoreUnavailable as fault:
             if self._instead is None:
                 raise
-            return work(self._over(self._instead(fault)))
+            search._index, search._vectors, search._rankings = self._instead(fault), {}, {}
+            return work(search)
 
     def at_home(self) -> OpenGeneration:
         """A generation of this machine where there is one, for what no failing store may interrupt."""

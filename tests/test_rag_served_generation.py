@@ -211,6 +211,17 @@ def test_a_store_that_fails_in_the_middle_of_a_question_leaves_the_whole_questio
     assert isinstance(search.index, PassageIndex) and "cannot be reached" in caplog.text
 
 
+def test_after_a_failure_the_rest_of_the_reply_is_of_this_machines_generation_too(store, index_dir):
+    own = another(store, "rest")
+    copy_generation(PassageIndex.open(index_dir), own)
+    serving = ServedOrLocal(lambda: own, index_dir, EMBEDDER)
+    reply = HybridSearch(serving, EMBEDDER).current()
+    assert isinstance(reply.index, ServedGeneration)
+    own.drop(own.serving())
+    assert reply.whole(lambda one: one.search("发热", 1))[0].passage.passage_id in TEXTS
+    assert isinstance(reply.index, PassageIndex) and isinstance(serving.at_home(), PassageIndex)
+
+
 def test_a_store_that_comes_back_serves_again_without_a_restart(store, index_dir, caplog, monkeypatch):
     own, tries = another(store, "back"), []
     copy_generation(PassageIndex.open(index_dir), own)
