@@ -180,11 +180,11 @@ class Dialogue:
     def _guide_names(self) -> dict[str, str]:
         """Normalised titles and other names of the guides -> source id."""
         names: dict[str, str] = {}
-        for title, others, source_id in self.index.guide_names():
-            for name in (title, *re.split(r"[,，、;；|/\n]", others)):
+        for passage in self.index.guides():
+            for name in (passage.title, *re.split(r"[,，、;；|/\n]", passage.search_terms)):
                 plain = normalise(name).strip()
                 if len(plain) >= (MIN_NAME if plain.isascii() else 2):
-                    names.setdefault(plain, source_id)
+                    names.setdefault(plain, passage.source_id)
         return names
 
     def near(self, conversation: Conversation, findings: Findings, asked_too: bool = False) -> list[WeighedSign]:

@@ -83,8 +83,8 @@ class OpenGeneration(Protocol):
     def rows_of_ids(self, passage_ids: Sequence[str]) -> dict[str, int]:
         """passage_id -> row, for those that are there."""
 
-    def guide_names(self) -> Iterable[tuple[str, str, str]]:
-        """(title, other names, source id) of every passage of a guide, in order."""
+    def guides(self) -> Iterable[Passage]:
+        """Every passage of a guide, in order."""
 
     def page_text(self, source_id: str, page: int | None, section: str, quote: str = "") -> str | None:
         """The whole text of the page or section a quote stands in; None where the source has no such text."""

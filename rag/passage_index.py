@@ -176,10 +176,8 @@ class PassageIndex:
     def rows_of_ids(self, passage_ids: Sequence[str]) -> dict[str, int]:
         return self.passages.rows_of_ids(passage_ids)
 
-    def guide_names(self) -> Iterator[tuple[str, str, str]]:
-        for passage in self.passages:
-            if passage.kind == "guide":
-                yield passage.title, passage.search_terms, passage.source_id
+    def guides(self) -> Iterator[Passage]:
+        return (passage for passage in self.passages if passage.kind == "guide")
 
     def _ranking(self, rows: np.ndarray, scores: np.ndarray) -> Ranking:
         places, names = self.sources

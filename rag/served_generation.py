@@ -112,10 +112,8 @@ class ServedGeneration:
         rows = {passage_of(one).passage_id: int(one["row"]) for one in found}
         return {name: rows[name] for name in passage_ids if name in rows}
 
-    def guide_names(self) -> Iterator[tuple[str, str, str]]:
-        for row in self._passages.those('kind == "guide"', ("body",)):
-            body = json.loads(row["body"])
-            yield body["title"], body["search_terms"], body["source_id"]
+    def guides(self) -> Iterator[Passage]:
+        return map(passage_of, self._passages.those('kind == "guide"', _PASSAGE))
 
     def page_text(self, source_id: str, page: int | None, section: str, quote: str = "") -> str | None:
         for row in pages_of(self._beside, page_key(source_id, page, section)):
@@ -193,19 +191,20 @@ def _vector(row: dict[str, Any]) -> np.ndarray:
 
 def _local_folder(index_dir: Path, generation: str, seal: dict[str, Any]) -> Path | None:
     """The folder on this machine that holds the generation's small files as they were written; None where none does."""
-    for folder in (index_dir / GENERATIONS / generation, index_dir / SERVED / generation):
-        try:
-            if (folder / MANIFEST_SEAL).read_text(encoding="utf-8") == seal["manifest"] and _whole(folder):
-                return folder
-        except (OSError, IndexDamaged):
-            continue
-    return None
+    folders = (index_dir / GENERATIONS / generation, index_dir / SERVED / generation)
+    return next((folder for folder in folders if _is_whole(folder, seal)), None)
 
 
-def _whole(folder: Path) -> bool:
-    manifest = Manifest.read(folder)
+def _is_whole(folder: Path, seal: dict[str, Any]) -> bool:
+    """Whether a folder holds the small files as they were written."""
+    try:
+        if (folder / MANIFEST_SEAL).read_text(encoding="utf-8") != seal["manifest"]:
+            return False
+        manifest = Manifest.read(folder)
+    except (OSError, ValueError, IndexDamaged):
+        return False
     needed = {name: manifest.files[name] for name in small_files(manifest)}
-    return not faults(folder, replace(manifest, files=needed))
+    return not faults(folder, replace(manifest, files=needed), thorough=True)
 
 
 def _fetched(index_dir: Path, generation: str, seal: dict[str, Any], beside: Collection) -> Path:
@@ -213,33 +212,43 @@ def _fetched(index_dir: Path, generation: str, seal: dict[str, Any], beside: Col
     try:
         (index_dir / SERVED).mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".fetching-", dir=index_dir / SERVED))
-    except OSError:
-        fresh = Path(tempfile.mkdtemp(prefix="daozhen-served-"))
+    except OSError:  # a folder that may only be read
+        fresh = Path(tempfile.mkdtemp(prefix="daozhen-served-")) / generation
+        fresh.mkdir()
+    try:
+        _write_files(fresh, beside)
+        Manifest.read(fresh)  # tells the format of another version apart
+        if _is_whole(fresh, seal):
+            return _named(fresh, generation, seal)
+    except (OSError, ValueError) as fault:
+        raise StoreUnavailable(f"Milvus collection {beside.name}: its files cannot be kept here ({fault})") from None
+    finally:
+        if fresh.name.startswith(".fetching-"):
+            shutil.rmtree(fresh, ignore_errors=True)  # gone by now where all went well
+    raise StoreUnavailable(f"Milvus collection {beside.name}: its {MANIFEST} is not as it was written; {COPY}")
+
+
+def _write_files(folder: Path, beside: Collection) -> None:
+    """Raises ValueError for a name that leads out of the folder, and for bytes that were not written so."""
     written: dict[str, str] = {}
     for row in beside.those(f'kind == "{FILE}"', ("text", "name")):
         written[row["name"]] = written.get(row["name"], "") + row["text"]
-    for name in written:
-        path = (fresh / name).resolve()
-        if not path.is_relative_to(fresh.resolve()):
-            raise StoreUnavailable(f"Milvus collection {beside.name}: names a file outside its folder; {COPY}")
+    for name, coded in written.items():
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise ValueError(f"{name} lies outside")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(written[name]))
-    if (fresh / MANIFEST_SEAL).read_text(encoding="utf-8") != seal["manifest"] or not _whole(fresh):
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise StoreUnavailable(f"Milvus collection {beside.name}: its {MANIFEST} is not as it was written; {COPY}")
-    return _kept(fresh, generation)
+        path.write_bytes(base64.b64decode(coded))
 
 
-def _kept(fresh: Path, generation: str) -> Path:
-    """Gives the fetched folder its name and removes older ones."""
+def _named(fresh: Path, generation: str, seal: dict[str, Any]) -> Path:
+    """Gives a fetched folder its name and removes older ones; where another process was quicker, its folder serves."""
     if not fresh.name.startswith(".fetching-"):
         return fresh
     folder = fresh.with_name(generation)
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
+    if not _is_whole(folder, seal):
+        shutil.rmtree(folder, ignore_errors=True)
         os.replace(fresh, folder)
-    except OSError:  # another process was quicker
-        shutil.rmtree(fresh, ignore_errors=True)
     others = sorted(path for path in folder.parent.iterdir() if not path.name.startswith(".") and path != folder)
     for path in others[: -(_KEPT_FOLDERS - 1)]:
         shutil.rmtree(path, ignore_errors=True)

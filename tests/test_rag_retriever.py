@@ -65,6 +65,10 @@ def replica(served, tmp_path_factory):
     return load_assistant(replace(served, home=tmp_path_factory.mktemp("replica")))
 
 
+def test_a_machine_without_an_index_reads_the_same_guides(assistant, replica):
+    assert list(replica.dialogue.index.guides()) == list(assistant.dialogue.index.guides()) != []
+
+
 @pytest.mark.parametrize(
     "question",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,7 @@ def test_everything_else_retrieval_asks_is_the_same_too(both):
     assert served.page_text("b", None, "", "少吃盐") == TEXTS["b"] == index.page_text("b", None, "", "少吃盐")
     assert served.page_text("b", None, "", "not said there") is None
     assert served.rows_of_ids(["d", "nobody", "a"]) == index.rows_of_ids(["d", "nobody", "a"])
-    assert list(served.guide_names()) == list(index.guide_names()) == []
+    assert list(served.guides()) == list(index.guides()) == []
     assert served.manifest == index.manifest and served.folder != index.folder
 
 
@@ -178,6 +179,29 @@ def test_a_collection_that_lost_passages_does_not_serve(store, index_dir):
     with pytest.raises(StoreUnavailable, match="holds 5 passages of 32 dimensions where its manifest says 6 of 32"):
         ServedGeneration.open(own, index.manifest.generation, index_dir)
     assert copy_generation(index, own).copied == len(TEXTS)
+
+
+def test_small_files_that_are_not_as_written_or_of_another_version_do_not_serve(
+    store, index_dir, tmp_path, monkeypatch
+):
+    own, elsewhere = another(store, "files"), tmp_path / "elsewhere"
+    generation = copy_generation(PassageIndex.open(index_dir), own).generation
+    with monkeypatch.context() as newer:
+        newer.setattr("rag.manifest.FORMAT_VERSION", 99)
+        with pytest.raises(
+            StoreUnavailable, match="index format 2, this version reads 99; run `daozhen index rebuild`"
+        ):
+            ServedGeneration.open(own, generation, elsewhere)
+    with monkeypatch.context() as newer:
+        newer.setattr("rag.served_generation.words_fingerprint", lambda: "other words")
+        with pytest.raises(StoreUnavailable, match="words were made by another version"):
+            ServedGeneration.open(own, generation, elsewhere)
+    shutil.rmtree(elsewhere)
+    words = own.beside(generation).those('name == "lexical/tokens.npy"', ("kind",))
+    own.beside(generation).remove(f"row == {words[0]['row']}")
+    with pytest.raises(StoreUnavailable, match=r"files_.*_beside: its manifest\.json is not as it was written"):
+        ServedGeneration.open(own, generation, elsewhere)
+    assert not list((elsewhere / "served").iterdir())
 
 
 def test_another_embedder_is_told_and_this_machine_serves_once_warned(store, index_dir, caplog):
