@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from knowledge.errors import MissingExtra, StoreUnavailable
+from rag.milvus_faults import COPY, OLDEST, is_too_old, line_of
 
 try:
     from grpc import RpcError
@@ -31,7 +32,6 @@ except ImportError as fault:
     ) from None
 
 VECTOR, WORDS = "vector", "words"
-COPY_AGAIN = "run `daozhen index copy --to milvus`"
 CONNECT_SECONDS, READ_SECONDS, WRITE_SECONDS = 5.0, 5.0, 120.0
 MOST_VALUES = 4096  # of one passage in an array field: Milvus' own limit
 MOST_BYTES = 65_535  # of a text field: Milvus' own limit
@@ -50,13 +50,12 @@ _BESIDE_FIELDS: dict[str, dict[str, Any]] = {
     **{name: _TEXT for name in ("text", "kind", "name")},
     **{name: _NUMBER for name in ("number", "page_key")},
 }
-_LOOKED_UP = ("passage_key", "source_key", "language_key", "page_key", "department_keys", "source_keys")
+_LOOKED_UP = ("kind", "passage_key", "source_key", "language_key", "page_key", "department_keys", "source_keys")
 _EXACT = {"index_type": "FLAT", "metric_type": "IP", "params": {}}
 _GRAPH = {"index_type": "HNSW", "metric_type": "IP", "params": {"M": 16, "efConstruction": 200}}
 _POSTINGS = {"index_type": "SPARSE_INVERTED_INDEX", "metric_type": "IP", "params": {}}
 _WIDELY = {"HNSW": {"ef": 200}}  # how far a graph is searched; more finds more and takes longer
-_NO_ALIAS = re.compile("alias.*(not found|not exist)")
-_REFUSED = ("unauthenticated", "auth check", "permission", "privilege", "api key", "invalid token")
+_NO_ALIAS = re.compile("alias.*(not found|not exist)", re.IGNORECASE)
 
 for _library in ("pymilvus", "langchain_milvus", "milvus_lite"):  # they print tracebacks beside what is raised
     logging.getLogger(_library).setLevel(logging.CRITICAL)
@@ -79,7 +78,10 @@ class MilvusStore:
         self._arguments = {"uri": address.uri, "token": address.token, "timeout": CONNECT_SECONDS}
         with self._told():
             self._client = MilvusClient(**self._arguments)
-            self.is_lite = "lite" in str(self._client.get_server_version())
+            version = str(self._client.get_server_version())
+        self.is_lite = "lite" in version
+        if not self.is_lite and is_too_old(version):
+            raise StoreUnavailable(f"Milvus at {address.uri}: is version {version}; update it to {OLDEST} or newer")
 
     def serving(self) -> str | None:
         """The generation the alias points at; None where there is no alias yet."""
@@ -144,7 +146,7 @@ class MilvusStore:
         try:
             yield
         except (MilvusException, RpcError) as fault:
-            raise StoreUnavailable(_line(self.address, fault)) from None
+            raise StoreUnavailable(line_of(self.address.uri, self.address.token, fault)) from None
 
 
 class Collection:
@@ -159,10 +161,9 @@ class Collection:
     def _open(self) -> None:
         with self._store._told():
             self._held = self._store._held(self.name, self._vectors)
-            kinds = [
-                (self._held._get_index(name) or {}).get("index_param", {}).get("index_type") for name in self._vectors
-            ]
-            self._widely = {name: _WIDELY.get(kind, {}) for name, kind in zip(self._vectors, kinds, strict=True)}
+            indexes = self._held.col.indexes if self._held.col else []
+            kinds = {one.field_name: str(one.to_dict()["index_param"].get("index_type")) for one in indexes}
+        self._widely = {name: _WIDELY.get(kinds.get(name, ""), {}) for name in self._vectors}
 
     def create(self, dimension: int, exact: bool) -> None:
         """Makes the collection, empty. exact: every vector is compared with a query, else a graph of them is searched."""
@@ -256,12 +257,13 @@ class Collection:
             )
         by_row = {int(one["row"]): one for one in found}
         if lost := set(rows) - set(by_row):
-            raise StoreUnavailable(f"Milvus collection {self.name}: has lost row {min(lost)}; {COPY_AGAIN}")
+            raise StoreUnavailable(f"Milvus collection {self.name}: has lost row {min(lost)}; {COPY}")
         return by_row
 
-    def those(self, where: str, fields: Iterable[str]) -> list[dict[str, Any]]:
-        """Every row that fits, by row."""
-        wanted = {"filter": where, "output_fields": ["row", *fields], "timeout": READ_SECONDS}
+    def those(self, where: str, fields: Iterable[str], latest: bool = False) -> list[dict[str, Any]]:
+        """Every row that fits, by row. latest: what was written this very moment too, which takes longer."""
+        wanted: dict[str, Any] = {"filter": where, "output_fields": ["row", *fields], "timeout": READ_SECONDS}
+        wanted |= {"consistency_level": "Strong"} if latest else {}
         with self._store._told():
             found = list(self._held.client.query(self.name, limit=_AT_ONCE, **wanted))
             if len(found) == _AT_ONCE:
@@ -297,28 +299,3 @@ def _generation_of(collection: str, name: str) -> str | None:
     day, _, rest = collection.removeprefix(f"{name}_").rpartition("_")
     ours = collection.startswith(f"{name}_") and len(day) == 15 and len(rest) == 9 and rest.isdigit()
     return f"{day}-{rest}" if ours else None
-
-
-def _chain(fault: BaseException) -> list[BaseException]:
-    """A fault and what caused it; pymilvus raises faults that are their own cause."""
-    found: list[BaseException] = []
-    cause: BaseException | None = fault
-    while cause is not None and cause not in found:
-        found.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    return found
-
-
-def _line(address: MilvusAddress, fault: Exception) -> str:
-    """What went wrong and what to do, without the token."""
-    told = " ".join(str(getattr(fault, "message", "") or getattr(fault, "details", lambda: "")() or fault).split())
-    plain = " ".join(map(str, _chain(fault))).lower()
-    where = f"Milvus at {address.uri}"
-    if any(word in plain for word in _REFUSED):
-        return f"{where}: refuses the token; put the right one in DAOZHEN_MILVUS_TOKEN or milvus_token_file"
-    if address.uri.endswith(".db") and "local" in plain and "open" in plain:
-        return f"{where}: cannot be opened; Milvus Lite serves one process at a time: stop the other, or name a server"
-    if any(word in plain for word in ("unavailable", "connect", "deadline", "timeout", "timed out")):
-        return f"{where}: cannot be reached; start it, or mend milvus_uri in config.toml"
-    shown = told[:200].replace(address.token, "…") if address.token else told[:200]
-    return f"{where}: {shown}; see `daozhen index status`"

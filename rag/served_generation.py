@@ -20,6 +20,7 @@ from rag.facets import PassageFilter
 from rag.generations import GENERATIONS
 from rag.lexical import LexicalIndex, share_covered, tokens_of, words_fingerprint
 from rag.manifest import MANIFEST, MANIFEST_SEAL, Manifest, faults
+from rag.milvus_faults import COPY
 from rag.open_generation import Held, Ranking, Weighed
 from rag.passage_index import LEXICAL, ROUTING
 from rag.passages import Passage
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from rag.milvus_store import Collection, MilvusStore
 
 SERVED = "served"  # folder of the index folder: the small files of generations that are served from elsewhere
-COPY = "run `daozhen index copy --to milvus`"
 FILE, PAGE, SEAL = "file", "page", "seal"  # kinds of rows beside the passages
 NO_WORD = 0  # the dimension that says a passage holds no word; of a word it is its place among the tokens and one
 _KEPT_FOLDERS = 2
@@ -171,7 +171,7 @@ def seal_of(beside: Collection) -> dict[str, Any] | None:
     """What was written last: its presence says that the copy is whole. None for a half-copied generation."""
     if not beside.exists():
         return None
-    rows = beside.those(f'kind == "{SEAL}"', ("text",))
+    rows = beside.those(f'kind == "{SEAL}"', ("text",), latest=True)
     return json.loads(rows[0]["text"]) if rows else None
 
 

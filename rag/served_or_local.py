@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, cast
 from knowledge.errors import AssistantError, IndexDamaged, IndexMissing, InvalidSettings, StoreUnavailable
 from rag.config import STORES, Settings
 from rag.generations import KEPT_GENERATIONS
+from rag.milvus_faults import COPY
 from rag.open_generation import OpenGeneration
 from rag.passage_index import PassageIndex, ServingIndex
-from rag.served_generation import COPY, ServedGeneration, seal_of
+from rag.served_generation import ServedGeneration, seal_of
 from rag.writer_lock import writing
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ def state_of(settings: Settings, embedder: Embedder) -> dict[str, object]:
     try:
         store = connected(settings)
         held = {name: seal_of(store.beside(name)) is not None for name in store.generations()}
+        store.close()
         state["served_kept"] = [name for name, whole in held.items() if whole]
         state["half_copied"] = [store.collection_of(name) for name, whole in held.items() if not whole]
     except AssistantError:

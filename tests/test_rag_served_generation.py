@@ -338,10 +338,31 @@ def test_a_text_that_no_row_can_hold_is_refused_by_name(store, tmp_path):
         copy_generation(PassageIndex.open(tmp_path / "index"), another(store, "long"))
 
 
+def test_a_large_generation_is_searched_by_a_graph(store, index_dir, monkeypatch):
+    monkeypatch.setattr("rag.served_copy.EXACT_UP_TO", 2)
+    own, index = another(store, "graph"), PassageIndex.open(index_dir)
+    served = ServedGeneration.open(own, copy_generation(index, own).generation, index_dir)
+    assert served._passages._widely["vector"] == {"ef": 200}
+    assert HybridSearch(served, EMBEDDER).search("发热", 3) == HybridSearch(index, EMBEDDER).search("发热", 3)
+
+
 def test_collections_of_others_are_left_alone():
     assert _generation_of("daozhen_20261122T110319_123456789", "daozhen") == "20261122T110319-123456789"
     assert _generation_of("daozhen_two_20261122T110319_123456789", "daozhen") is None
     assert _generation_of("somebody", "daozhen") is None
+
+
+def test_a_server_that_is_too_old_or_no_milvus_is_told(monkeypatch):
+    class Old:
+        def __init__(self, **arguments):
+            pass
+
+        def get_server_version(self):
+            return "v2.3.21"
+
+    monkeypatch.setattr("rag.milvus_store.MilvusClient", Old)
+    with pytest.raises(StoreUnavailable, match=r"is version v2\.3\.21; update it to 2\.5 or newer"):
+        MilvusStore(MilvusAddress("http://milvus:19530", "x"))
 
 
 def test_without_the_extra_the_remedy_is_named(monkeypatch, tmp_path):
