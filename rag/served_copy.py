@@ -6,13 +6,14 @@ import base64
 import itertools
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from knowledge.errors import CopyStopped, InvalidUsage, StoreUnavailable
+from knowledge.errors import CopyStopped, IndexUnwritable, InvalidUsage, StoreUnavailable
 from rag.generations import KEPT_GENERATIONS
 from rag.manifest import MANIFEST, MANIFEST_SEAL
 from rag.milvus_store import MOST_BYTES, MOST_VALUES, Collection, MilvusStore
@@ -24,6 +25,7 @@ from rag.vector_index import EXACT_UP_TO
 Progress = Callable[[str, int, int], object]
 Row = dict[str, Any]
 
+ORIGIN = "origin"  # file of the index folder
 _BATCH = 500  # rows sent at once: some megabytes
 _PART = 15_000  # characters of a page in one row; four bytes each at most
 _COMPARED = 64  # passages read back from the store and compared before it serves
@@ -45,20 +47,27 @@ class CopyReport:
 
 
 def copy_generation(
-    index: PassageIndex, store: MilvusStore, step: Progress = lambda *_: None, keep: int = KEPT_GENERATIONS
+    index: PassageIndex,
+    store: MilvusStore,
+    step: Progress = lambda *_: None,
+    keep: int = KEPT_GENERATIONS,
+    replace: bool = False,
 ) -> CopyReport:
     """Lets a store serve what an open generation holds. One that is there whole only takes over.
 
-    Until its last step readers see what served before. Raises StoreUnavailable, CopyStopped; InvalidUsage for a text
-    that no row can hold.
+    Until its last step readers see what served before. replace: even where that was copied from another index folder.
+    Raises StoreUnavailable, CopyStopped; InvalidUsage where another index serves, and for a text that no row can hold.
     """
     begun, generation = time.monotonic(), index.manifest.generation
+    origin = _origin_of(index)
+    if not replace:
+        _check_origin(store, origin)
     passages, beside = store.passages(generation), store.beside(generation)
     seal = seal_of(beside)
     copied = 0
     if seal is None or passages.count() != len(index.passages):
         try:
-            copied, seal = _copied(index, passages, beside, step)
+            copied, seal = _copied(index, origin, passages, beside, step)
         except KeyboardInterrupt:
             raise CopyStopped(
                 f"stopped; Milvus collection {passages.name} is half-copied and does not serve; "
@@ -88,7 +97,31 @@ def drop_old(store: MilvusStore, keep: int = KEPT_GENERATIONS) -> tuple[str, ...
     return tuple(gone)
 
 
-def _copied(index: PassageIndex, passages: Collection, beside: Collection, step: Progress) -> tuple[int, Row]:
+def _origin_of(index: PassageIndex) -> str:
+    """What tells index folders apart, wherever they are moved; written with the first copy."""
+    path = index.folder.parents[1] / ORIGIN
+    try:
+        if not path.exists():
+            path.write_text(uuid.uuid4().hex, encoding="utf-8")
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise IndexUnwritable(f"{path}: cannot be written ({fault}); a copy begins where the index is built") from None
+
+
+def _check_origin(store: MilvusStore, origin: str) -> None:
+    """Raises InvalidUsage where the store serves a copy of another index, which nobody may lose by an accident."""
+    serving = store.serving()
+    seal = seal_of(store.beside(serving)) if serving else None
+    if seal and seal["origin"] != origin:
+        raise InvalidUsage(
+            f"Milvus alias {store.address.name} serves generation {serving}, copied from another index; give another "
+            "milvus_name, or replace it with `daozhen index copy --to milvus --replace`"
+        )
+
+
+def _copied(
+    index: PassageIndex, origin: str, passages: Collection, beside: Collection, step: Progress
+) -> tuple[int, Row]:
     """Fills both collections and seals them; the passages sent, and the seal."""
     total, shortened = len(index.passages), 0
 
@@ -98,28 +131,29 @@ def _copied(index: PassageIndex, passages: Collection, beside: Collection, step:
             shortened += len(row["source_keys"]) == MOST_VALUES
             yield row
 
-    begun_before = passages.exists() and beside.exists()
-    if not passages.exists():
+    begun, begun_beside = passages.exists(), beside.exists()
+    if not begun:
         passages.create(index.manifest.dimension, exact=total <= EXACT_UP_TO)
-    if not beside.exists():
+    if not begun_beside:
         beside.create(2, exact=True)
     beside.remove(f'kind == "{SEAL}"')  # of a copy that has lost passages since
-    copied = _fill(passages, counted(), begun_before, lambda done: step("copying passages", done, total))
-    _fill(beside, _beside_rows(index), begun_before, lambda done: step("copying pages", done, 0))
+    copied = _fill(passages, counted(), begun, lambda done: step("copying passages", done, total))
+    _fill(beside, _beside_rows(index), begun_beside, lambda done: step("copying pages", done, 0))
     passages.finish()
     _compare(index, passages)
-    seal = {"manifest": (index.folder / MANIFEST_SEAL).read_text(encoding="utf-8"), "shortened": shortened}
+    manifest = (index.folder / MANIFEST_SEAL).read_text(encoding="utf-8")
+    seal = {"manifest": manifest, "origin": origin, "shortened": shortened}
     beside.add([_beside_row(beside.count(), SEAL, json.dumps(seal))])
     beside.finish()
     return copied, seal
 
 
-def _fill(collection: Collection, rows: Iterator[Row], begun_before: bool, step: Callable[[int], object]) -> int:
+def _fill(collection: Collection, rows: Iterator[Row], begun: bool, step: Callable[[int], object]) -> int:
     """Adds what is not there yet, batch by batch; the number of rows added."""
     added, done = 0, 0
     while batch := list(itertools.islice(rows, _BATCH)):
         where = f"row >= {batch[0]['row']} and row <= {batch[-1]['row']}"
-        there = collection.count(where) if begun_before else 0
+        there = collection.count(where) if begun else 0
         if there != len(batch):
             if there:
                 collection.remove(where)  # a batch that was broken off

@@ -85,12 +85,19 @@ class ServedOrLocal:
         generation = store.serving()
         if generation is None:
             raise StoreUnavailable(f"Milvus at {store.address.uri}: holds no generation; {COPY}")
-        with self._opening:
+        served = self._served
+        if served is not None and served.manifest.generation == generation:
+            return served
+        if not self._opening.acquire(blocking=served is None) and served is not None:
+            return served  # somebody opens the new one; who asks meanwhile need not wait for it
+        try:
             if self._served is None or self._served.manifest.generation != generation:
                 served = ServedGeneration.open(store, generation, self._index_dir)
                 _check_embedder(served, self._embedder)
                 self._served = served
             return self._served
+        finally:
+            self._opening.release()
 
     def _connected(self) -> MilvusStore:
         with self._opening:
@@ -131,17 +138,19 @@ def connected(settings: Settings) -> MilvusStore:
     return MilvusStore(MilvusAddress(uri, _name(settings), _token(settings)))
 
 
-def serve_newest(settings: Settings, step: Progress = lambda *_: None, keep: int = KEPT_GENERATIONS) -> CopyReport:
+def serve_newest(
+    settings: Settings, step: Progress = lambda *_: None, keep: int = KEPT_GENERATIONS, replace: bool = False
+) -> CopyReport:
     """Lets the store the settings name serve what this machine's index serves; copies it where it is not there.
 
-    Raises StoreUnavailable, IndexMissing, IndexDamaged, IndexBusy, CopyStopped; what served goes on serving then.
+    Raises StoreUnavailable, InvalidUsage, IndexMissing, IndexDamaged, IndexBusy, CopyStopped; what served goes on then.
     """
     store = connected(settings)
     from rag.served_copy import copy_generation
 
     try:
         with writing(settings.index_dir):
-            return copy_generation(PassageIndex.open(settings.index_dir), store, step, keep)
+            return copy_generation(PassageIndex.open(settings.index_dir), store, step, keep, replace)
     finally:
         store.close()
 

@@ -172,6 +172,17 @@ def test_what_a_broken_off_copy_of_another_generation_left_is_dropped(store, ind
     assert drop_old(own) == ()
 
 
+def test_another_index_does_not_take_the_alias_over_by_accident(store, index_dir, tmp_path):
+    own, other = another(store, "mine"), tmp_path / "other"
+    generation = copy_generation(PassageIndex.open(index_dir), own).generation
+    PassageVectorStore(other, EMBEDDER).add_texts(["别家医院"], ids=["x"])
+    with pytest.raises(InvalidUsage, match=r"copied from another index; give another milvus_name, or .*--replace"):
+        copy_generation(PassageIndex.open(other), own)
+    assert own.serving() == generation and own.generations() == [generation]
+    replaced = copy_generation(PassageIndex.open(other), own, replace=True)
+    assert own.serving() == replaced.generation
+
+
 def test_a_collection_that_lost_passages_does_not_serve(store, index_dir):
     own, index = another(store, "lost"), PassageIndex.open(index_dir)
     copy_generation(index, own)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--to", type=click.Choice(["milvus"]), required=True, help="Where to; its address stands in config.toml.")
 @click.option("--keep", default=2, show_default=True, type=click.IntRange(1), help="Generations that stay there.")
+@click.option("--replace", is_flag=True, help="Take the alias over though a copy of another index serves under it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-def copy(to: str, keep: int, as_json: bool) -> None:
+def copy(to: str, keep: int, replace: bool, as_json: bool) -> None:
     """Copy the generation that serves into a served store, where it takes over in one step.
 
     A copy that was stopped goes on where it stood; a generation that is there already only takes over. config.toml
@@ -30,7 +31,7 @@ def copy(to: str, keep: int, as_json: bool) -> None:
     """
     quiet_libraries()
     settings = load_settings()
-    report = _copied(settings, keep)
+    report = _copied(settings, keep, replace)
     if as_json:
         click.echo(json.dumps(vars(report), ensure_ascii=False, indent=2))
         return
@@ -64,12 +65,12 @@ def store_lines(settings: Settings) -> dict[str, object]:
         return {"store": settings.store, "serves": "nothing", "why": str(fault)}
 
 
-def _copied(settings: Settings, keep: int) -> CopyReport:
+def _copied(settings: Settings, keep: int, replace: bool = False) -> CopyReport:
     from rag.served_or_local import serve_newest
     from ui.progress import progress_bar
 
     with progress_bar("milvus") as step:
-        return serve_newest(settings, step, keep)
+        return serve_newest(settings, step, keep, replace)
 
 
 def _told(report: CopyReport) -> str:
