@@ -101,7 +101,7 @@ def relevance_features(
     best = found[0].passage
     return features_of(
         asked.query,
-        search.index.lexical.weights(asked.query),
+        search.index.word_weights(asked.query),
         found,
         search.cosine(asked.query, best),
         search.passages_of(best.source_id, language),
@@ -121,13 +121,13 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
         language=asked.language,
         urgency=asked.urgency,
         department=asked.department_name(),
-        weights=search.index.lexical.weights(asked.query),
+        weights=search.index.word_weights(asked.query),
         passages=tuple(found),
         guide=guide,
         topics=topics_of(asked.question, asked.language),
         danger_labels=_DANGER_LABELS[asked.language],
         told=asked.told or asked.question,
-        rarity=search.index.lexical.weights(read),
+        rarity=search.index.word_weights(read),
     )
 
 
