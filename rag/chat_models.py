@@ -14,12 +14,8 @@ from rag.writers import ExtractiveWriter, Writer
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-EMBEDDED = "embedded"
-EMBEDDED_FOLDER = Path(__file__).with_name("models") / "writer"
-
-
 def load_writer(settings: Settings) -> Writer:
-    """The writer the settings name; "embedded" is the small one that ships with daozhen.
+    """The writer the settings name.
 
     Raises InvalidSettings for a served model that leaves this machine while `allow_remote_model` is off,
     WriterUnavailable where a folder holds no model, MissingExtra where a package is missing.

@@ -49,7 +49,7 @@ class Dialogue:
     index: OpenGeneration
     _dangers: dict[str, frozenset[str]] = field(default_factory=dict, compare=False)
 
-    def over(self, index: PassageIndex) -> Dialogue:
+    def over(self, index: OpenGeneration) -> Dialogue:
         """The same rules over another generation's guides."""
         return replace(self, index=index, _dangers={})
 
