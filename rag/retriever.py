@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from knowledge.records import Language
 from rag.embedder import Embedder
 from rag.facets import PassageFilter
 from rag.passage_index import PassageIndex, ServingIndex
 from rag.passages import Passage, RetrievedPassage
 from rag.ranking_scores import CANDIDATES
 from rag.sentences import split_sentences
+from rag.subjects import Subject
 
 FOCUS_SHARE = 0.4  # of a question's weight (by rarity) in a sentence that may be judged alone
 FUSION_CONSTANT = 30  # reciprocal rank fusion: 1 / (constant + rank)
@@ -61,6 +63,10 @@ class HybridSearch:
         kept = [(row, score) for row, score in zip(rows, scores, strict=True) if score >= min_score][:k]
         passages = index.passages.at(row for row, _ in kept)
         return [RetrievedPassage(passage, score) for passage, (_, score) in zip(passages, kept, strict=True)]
+
+    def subject(self, question: str, language: Language, told: str = "") -> Subject:
+        """What a question is about, by the names of the sources in a language."""
+        return self.index.subjects(language).read(question, told)
 
     def cosine(self, question: str, passage: Passage) -> float:
         """The cosine of a question and a passage of the index; 0 where the index does not hold it."""
