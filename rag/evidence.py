@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -20,7 +21,9 @@ class Evidence:
 
     told: everything the patient has said. weights: the question's words by rarity. guide: every passage of the guide that
     fits best, none where none does. topics: the sections of a guide the question asks about, as keys of SECTIONS.
-    danger_labels: how a danger line may begin at this urgency.
+    danger_labels: how a danger line may begin at this urgency. named: the words of the subject's names in the question;
+    particulars: its other words, apart from those by which it is put; aspects: what a sentence says that tells what is
+    asked for more nearly (rag.topics.aspects_of).
     """
 
     question: str
@@ -34,6 +37,9 @@ class Evidence:
     danger_labels: frozenset[str] = frozenset()
     told: str = ""
     rarity: Mapping[str, float] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
+    particulars: frozenset[str] = frozenset()
+    aspects: tuple[re.Pattern[str], ...] = ()
 
     def keyed(self) -> dict[str, Passage]:
         """The passages by the key a model cites them with: "1", "2", ..."""

@@ -12,12 +12,14 @@ from knowledge.urgency import UrgencyLevel
 from rag.evidence import Evidence
 from rag.facets import PassageFilter
 from rag.gates import holds_instructions
+from rag.lexical import tokens_of
 from rag.passages import Passage, RetrievedPassage
 from rag.relevance import RelevanceFeatures, features_of, lead_of, load_relevance
 from rag.retriever import HybridSearch
+from rag.sentence_choice import is_for_others
+from rag.subjects import Subject
 from rag.support import populations
-from rag.topics import asks, topics_of
-from rag.writers import is_for_others
+from rag.topics import asks, aspects_of, topics_of
 
 MIN_SCORE = 0.2  # below this a passage is not worth judging
 NAMED_SOURCE_BONUS = 0.3  # for each share of what the question is about
@@ -127,7 +129,10 @@ def relevance_features(
 
 
 def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassage]) -> Evidence:
+    subject = search.subject(asked.query, asked.language, asked.told)
     guide = _best_guide(found, search)
+    chosen = {found[0].passage.source_id, *(passage.source_id for passage in guide)}
+    found = [entry for entry in found if entry.passage.source_id in chosen or _is_about(entry.passage, subject)]
     read = "\n".join(
         f"{passage.title} {passage.section} {passage.text}" for passage in (*(entry.passage for entry in found), *guide)
     )
@@ -143,7 +148,18 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
         danger_labels=_DANGER_LABELS[asked.language],
         told=asked.told or asked.question,
         rarity=search.index.lexical.weights(read),
+        named=subject.tokens(),
+        particulars=subject.rest,
+        aspects=aspects_of(asked.question, asked.language),
     )
+
+
+def _is_about(passage: Passage, subject: Subject) -> bool:
+    """Whether a passage is the hospital's or speaks of what the question names."""
+    if passage.kind == "document":
+        return True
+    said = set(tokens_of(f"{passage.title} {passage.section} {passage.text}"))
+    return any(name.tokens <= said for name in subject.named)
 
 
 def _by_source(
