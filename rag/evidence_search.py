@@ -17,7 +17,7 @@ from rag.passages import Passage, RetrievedPassage
 from rag.relevance import RelevanceFeatures, features_of, lead_of, load_relevance
 from rag.retriever import HybridSearch
 from rag.sentence_choice import is_for_others
-from rag.subjects import Subject
+from rag.subjects import Subject, folded
 from rag.support import populations
 from rag.topics import asks, aspects_of, topics_of
 
@@ -133,6 +133,7 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
     guide = _best_guide(found, search)
     chosen = {found[0].passage.source_id, *(passage.source_id for passage in guide)}
     found = [entry for entry in found if entry.passage.source_id in chosen or _is_about(entry.passage, subject)]
+    named = subject.main_name(guide[0].source_id) if guide else frozenset()
     read = "\n".join(
         f"{passage.title} {passage.section} {passage.text}" for passage in (*(entry.passage for entry in found), *guide)
     )
@@ -148,17 +149,17 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
         danger_labels=_DANGER_LABELS[asked.language],
         told=asked.told or asked.question,
         rarity=search.index.lexical.weights(read),
-        named=subject.tokens(),
-        particulars=subject.rest,
+        named=frozenset(map(folded, named)),
+        particulars=frozenset(map(folded, (subject.rest | subject.tokens()) - named)),
         aspects=aspects_of(asked.question, asked.language),
     )
 
 
 def _is_about(passage: Passage, subject: Subject) -> bool:
-    """Whether a passage is the hospital's or speaks of what the question names."""
+    """Whether a passage is the hospital's or headed by what the question names."""
     if passage.kind == "document":
         return True
-    said = set(tokens_of(f"{passage.title} {passage.section} {passage.text}"))
+    said = set(tokens_of(f"{passage.title} {passage.section}"))
     return any(name.tokens <= said for name in subject.named)
 
 

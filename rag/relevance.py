@@ -20,6 +20,7 @@ from rag.passages import Passage, RetrievedPassage
 from rag.subjects import Subject
 from rag.wording import normalise
 
+KNOWS = 2  # times a source must speak of a disease to know it
 COMPLAINT_SHARE = 0.5  # of the threshold: what suffices where symptoms are told and nothing is asked
 # the two characters before an ending that makes a disease's name; plain words of illness are none
 _CHINESE_DISEASE = re.compile(r"(?!毛病|看病|得病|生病|治病|什么病|啥病|这病|种病|疾病|发病|个病)[\u3400-\u9fff]{2}(?<![的了是有个么这那种看得生治什啥是不])(?:综合征|病(?!人|房|历|情|了|的|吗)|症(?!状)|炎|瘤|癌|癣|疹)")
@@ -145,15 +146,16 @@ def lead_of(source_id: str, strengths: Mapping[str, float]) -> float:
 
 def _names_other_condition(plain: str, source: Sequence[Passage]) -> bool:
     read = normalise("\n".join(passage.embedded_text() for passage in source))
+    called = normalise(" ".join({passage.title + " " + passage.search_terms for passage in source}))
     named = [
         term
         for term in _conditions()
         if term in plain and (not term.isascii() or re.search(rf"\b{re.escape(term)}", plain))
     ]
     longest = [term for term in named if not any(term != other and term in other for other in named)]
-    if any(term not in read for term in longest):
+    if any(term not in called and read.count(term) < KNOWS for term in longest):
         return True
-    return any(term not in read for term in _disease_words(plain))
+    return any(term not in called and read.count(term) < KNOWS for term in _disease_words(plain))
 
 
 def _disease_words(plain: str) -> Iterator[str]:

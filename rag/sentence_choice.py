@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from knowledge.guidelines import SECTIONS
 from rag.evidence import Evidence
-from rag.lexical import share_covered, tokens_of
+from rag.lexical import share_covered
 from rag.medicines import may_be_shown
 from rag.passages import Passage
 from rag.sentences import split_sentences
-from rag.subjects import YOUNG
+from rag.subjects import YOUNG, words_of
 from rag.support import populations
+from rag.topics import Aspect
 from rag.wording import normalise
 
 ASPECT = 0.5  # what telling a thing asked for (diet, exercise) is worth, in shares of the question's particulars
@@ -55,21 +57,21 @@ class Candidate:
 
     def answers(self) -> bool:
         """Whether it tells what is asked, not only something of the subject."""
-        return self.particulars >= MIN_PARTICULARS or (self.aspect and (self.on_topic or self.particulars > 0))
+        return self.aspect or self.particulars >= MIN_PARTICULARS
 
 
 def candidates(
     evidence: Evidence, passages: Sequence[Passage], wanted: Collection[str] = frozenset()
 ) -> Iterator[Candidate]:
     """Every sentence of the passages that may be shown to this patient, in order. wanted: headings asked for."""
-    particulars = {token: weight for token, weight in evidence.weights.items() if token in evidence.particulars}
+    particulars = {word: weight for word, weight in evidence.words().items() if word in evidence.particulars}
     for rank, passage in enumerate(passages):
         section = passage.section.split(" > ")[0]
-        asked = set(tokens_of(own_question(passage)))
+        asked = words_of(own_question(passage))
         for place, text in enumerate(sentences_of(passage)):
             if not _may_stand(text, passage, evidence):
                 continue
-            own = set(tokens_of(text))
+            own = words_of(text)
             held = share_covered(particulars, list(own))
             with_question = ASKED_ABOVE * share_covered(particulars, list(own | asked)) if asked else 0.0
             plain = normalise(text)
@@ -79,7 +81,7 @@ def candidates(
                 rank,
                 place,
                 max(held, with_question),
-                any(aspect.search(plain) for aspect in evidence.aspects),
+                any(aspect.told.search(plain) for aspect in evidence.aspects if section in _headings(aspect)),
                 section in wanted,
             )
 
@@ -96,6 +98,24 @@ def first(found: Iterable[Candidate], count: int) -> list[Candidate]:
     return [candidate for candidate in listed if candidate in chosen[:count]]
 
 
+def dangers(found: Iterable[Candidate], count: int, evidence: Evidence) -> list[Candidate]:
+    """Danger signs in the guide's order: those the question speaks of and those that name the subject first, one of each
+    haste before a second."""
+    title = evidence.guide[0].title if evidence.guide else ""
+    names = {word for word in {*evidence.named, *words_of(title)} if len(word) > 1}
+    listed = sorted(
+        found,
+        key=lambda one: (one.particulars < MIN_SPEAKS, not names & words_of(one.text), one.place),
+    )
+    told: Counter[str] = Counter()
+    turns = []
+    for one in listed:
+        turns.append((told[_label(one.text)], len(turns), one))
+        told[_label(one.text)] += 1
+    chosen = [one for _, _, one in sorted(turns, key=lambda turn: turn[:2])[:count]]
+    return sorted(chosen, key=lambda one: (one.rank, one.place))
+
+
 def sentences_of(passage: Passage) -> list[str]:
     """A passage's sentences; what a semicolon joins stays together."""
     whole: list[str] = []
@@ -106,6 +126,10 @@ def sentences_of(passage: Passage) -> list[str]:
         else:
             whole.append(text)
     return whole
+
+
+def _headings(aspect: Aspect) -> set[str]:
+    return {heading for section in aspect.sections for heading in SECTIONS[section]}
 
 
 def own_question(passage: Passage) -> str:
@@ -132,6 +156,11 @@ def _may_stand(text: str, passage: Passage, evidence: Evidence) -> bool:
         return False
     if passage.section in SECTIONS["described"] and _SAYS_SO.search(text):
         return False
-    label = text.replace("：", ":").partition(":")[0].strip().casefold()
+    label = _label(text)
     is_danger_line = passage.section in SECTIONS["danger"]
     return not is_danger_line or label in evidence.danger_labels
+
+
+def _label(danger_line: str) -> str:
+    """How a danger line begins: what to do at once."""
+    return danger_line.replace("：", ":").partition(":")[0].strip().casefold()

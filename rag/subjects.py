@@ -32,6 +32,7 @@ _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _WORD = re.compile(rf"[a-z]{{{MIN_MISTYPED['en']},}}")
 _PAIN = "pain"
 _PAINS = frozenset({"ache", "aches", "aching", "hurt", "painful", "pain", "sore"})
+_SHORT_PLURAL = re.compile(r"^([a-z]{2}[a-rtv-z])s$")
 _GAPS = 2  # further words that may stand between an English name's own
 
 
@@ -60,6 +61,12 @@ class Subject:
         held = (name.tokens for name in self.named if source_id is None or source_id in name.sources)
         return frozenset().union(*held)
 
+
+    def main_name(self, source_id: str) -> frozenset[str]:
+        """The words of the name by which the question means a source; none where it names it not."""
+        names = [name for name in self.named if source_id in name.sources]
+        best = max(names, key=lambda name: (name.sources[source_id], len(name.name)), default=None)
+        return best.tokens if best else frozenset()
 
     def shares(self, weights: Mapping[str, float]) -> dict[str, float]:
         """Source id -> the share of what the question is about, by rarity, that the source's names make up, as surely
@@ -130,7 +137,7 @@ class SubjectNames:
 
     def _key(self, name: str) -> str:
         """A name as it is looked for; "" for one that says too little: a word or two, or only words by which one asks."""
-        plain = _folded(name)
+        plain = folded(name)
         if len(plain) < MIN_CHARS[self.language] or not content_of(plain, self.language):
             return ""
         if self.language == "zh":
@@ -155,7 +162,7 @@ class SubjectNames:
 
     def _stretches_in(self, text: str) -> tuple[list[tuple[str, frozenset[str]]], str]:
         """Names as stretches of a Chinese text, and what is left of it."""
-        plain, left = _folded(text), normalise(text)
+        plain, left = folded(text), normalise(text)
         found = []
         for key in self._longest_first:
             at = plain.find(key)
@@ -238,10 +245,15 @@ def _one_slip(name: str, word: str) -> bool:
 
 
 def _english_words(text: str) -> list[str]:
-    """The words of a text, whatever word for pain it uses."""
-    return [_PAIN if word in _PAINS else word for word in tokens_of(text)]
+    """The words of a text, whatever word for pain it uses, short plurals (legs, eyes) too as one."""
+    return [_PAIN if word in _PAINS else _SHORT_PLURAL.sub(r"\1", word) for word in tokens_of(text)]
 
 
-def _folded(text: str) -> str:
+def words_of(text: str) -> set[str]:
+    """The words of a text, with the two everyday Chinese words for pain as one."""
+    return set(tokens_of(folded(text)))
+
+
+def folded(text: str) -> str:
     """Normalised, with the two everyday words for pain as one."""
     return normalise(text).replace("疼", "痛")

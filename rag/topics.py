@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from knowledge.records import Language
 from rag.wording import normalise
 
+
+@dataclass(frozen=True)
+class Aspect:
+    """A thing asked for. told: by what a sentence that tells it is known; sections: of a guide, where it is told."""
+
+    told: re.Pattern[str]
+    sections: frozenset[str]
+
+
 # section of a guide -> how patients ask for it
 _ASKED: dict[str, dict[Language, str]] = {
-    "causes": {"zh": "为什么|为啥|原因|怎么引起|怎么会|怎么得|咋得|什么引起|遗传|传染|跟.{1,8}有关", "en": r"\bwhy\b|\bcauses?\b|\bcaused\b|\bcontagious\b|\bcatch\b|\bhereditary\b|\bgenetic\b|\binherit|\bruns? in\b|\brisk\b"},
-    "danger": {"zh": "严重|危险|要紧|要不要命|会死|急诊|什么时候.{0,4}(?:去|上)医院|要不要(?:去|上)医院|用不用(?:去|上)医院|要去医院吗", "en": r"\bserious\b|\bbad for\b|\bdangerous\b|\bemergency\b|\bworr(?:y|ied)\b|\bwhen should\b|\bwarning signs?\b|\bharmful\b|\blife.?threatening\b"},
-    "department": {"zh": "挂(?:什么|哪个|哪|啥)|(?:看|去|找)(?:什么|哪个|哪|啥)科|什么科|哪个科|挂号", "en": r"\bwhich (?:department|doctor|clinic|specialist)\b|\bwhat (?:department|kind of doctor|doctor|specialist)\b|\bwho (?:should|do) i see\b|\bwhere (?:should|do) i go\b"},
-    "doctor": {"zh": "检查|化验|抽血|拍片|ct|核磁|b超|彩超|胃镜|肠镜|穿刺|诊断|确诊|查什么|怎么查", "en": r"\btests?\b|\bscans?\b|\bx.?rays?\b|\bblood test\b|\bdiagnos|\bexamin|\bbiops|\bultrasound\b|\bmri\b"},
-    "treatment": {"zh": "怎么治|治疗|手术|开刀|治好|治愈|根治|断根|吃什么药|用什么药|用药|打针|疗程|能好[吗不]|会好吗|自己好|能治|治不治|多久能好|多久好|几天能?好|多长时间", "en": r"\btreat|\bsurgery\b|\boperat|\bcured?\b|\bmedicines?\b|\bmedication|\bhow long\b|\bgo away\b|\bheal\w*|\brecover|\btherapy\b|\bantibiotics?\b"},
-    "self_care": {"zh": "怎么办|咋办|咋弄|怎么处理|怎么调|调理|保养|当心什么|吃什么|吃啥|咋吃|能吃|能不能吃|可以吃|忌口|饮食|食物|喝|注意(?:什么|啥|哪|点啥|些)|注意事项|护理|运动|锻炼|在家|缓解|洗澡|睡|上班|上学|坐飞机|热敷|冷敷", "en": r"\bwhat (?:can|should|do) i do\b|\bwhat to do\b|\blook(?:ing)? after\b|\btake care of\b|\bcare for\b|\blive with\b|\beat\b|\bdiet\b|\bfood|\bdrink\b|\bexercise\b|\bat home\b|\brelie|\bhelp\b|\bshower\b|\bbath|\bsleep\b|\bwork\b|\bschool\b|\bfly\b|\bswim"},
-    "prevention": {"zh": "预防|避免|复发|再犯|复查|随访|多久查|隔多久|怎么防|打疫苗", "en": r"\bprevent|\bavoid\b|\bcome back\b|\brecur|\bfollow.?up\b|\bagain\b|\bhow often\b|\bcheck.?ups?\b|\bvaccin"},
+    "causes": {"zh": "为什么|为啥|原因|怎么引起|怎么会|怎么得|咋得|什么引起|遗传|传染|跟.{1,8}有关", "en": r"\bwhy\b|\bcauses?\b|\bcaused\b|\bcontagious\b|\bcatch\b|\bhereditary\b|\bgenetic\b|\binherit\w*|\bruns? in\b|\brisk\b"},
+    "danger": {"zh": "严重|危险|要紧|要不要命|会死|急诊|什么时候.{0,4}(?:去|上)医院|要不要(?:去|上)医院|用不用(?:去|上)医院|要去医院吗|(?:用|要)(?:不(?:用|要))?(?:去)?看(?:医生|大夫)|要不要(?:去)?看|该不该(?:去)?看", "en": r"\bserious\b|\bbad for\b|\bdangerous\b|\bemergency\b|\bworr(?:y|ied)\b|\bwhen should\b|\blook(?:ed)? at\b|\bsee (?:a|the|my) doctor\b|\bget (?:it |this |them )?checked\b|\bneed (?:a|to see a) doctor\b|\bgo to (?:the )?hospital\b|\bwarning signs?\b|\bharmful\b|\blife.?threatening\b"},
+    "department": {"zh": "挂(?:什么|哪个|哪|啥)(?:科|号)?|(?:看|去|找)(?:什么|哪个|哪|啥)科|什么科|哪个科|挂号", "en": r"\bwhich (?:department|doctor|clinic|specialist)\b|\bwhat (?:department|kind of doctor|doctor|specialist)\b|\bwho (?:should|do) i see\b|\bwhere (?:should|do) i go\b"},
+    "doctor": {"zh": "检查|化验|抽血|拍片|ct|核磁|b超|彩超|胃镜|肠镜|穿刺|诊断|确诊|查什么|怎么查", "en": r"\btests?\b|\bscans?\b|\bx.?rays?\b|\bblood test\b|\bdiagnos\w*|\bexamin\w*|\bbiops\w*|\bultrasound\b|\bmri\b"},
+    "treatment": {"zh": "怎么治|治疗|手术|开刀|治好|治愈|根治|断根|吃什么药|用什么药|用药|打针|疗程|能好[吗不]|会好吗|自己好|能治|治不治|多久能好|多久好|几天能?好|多长时间", "en": r"\btreat\w*|\bsurgery\b|\boperat\w*|\bcured?\b|\bmedicines?\b|\bmedications?|\bhow long\b|\bgo away\b|\bheal\w*|\brecover|\btherapy\b|\bantibiotics?\b"},
+    "self_care": {"zh": "怎么办|咋办|咋弄|怎么处理|怎么调|调理|保养|当心什么|吃什么|吃啥|咋吃|能吃|能不能吃|可以吃|忌口|饮食|食物|喝|注意(?:什么|啥|哪|点啥|些)|注意事项|护理|运动|锻炼|在家|缓解|洗澡|睡|上班|上学|坐飞机|热敷|冷敷", "en": r"\bwhat (?:can|should|do) i do\b|\bwhat to do\b|\blook(?:ing)? after\b|\btake care of\b|\bcare for\b|\blive with\b|\beat\b|\bdiet\b|\bfoods?\b|\bdrink\b|\bexercises?\b|\bat home\b|\brelie\w*|\bhelps?\b|\blower\b|\breduce\b|\bbring down\b|\bshower\b|\bbath|\bsleep\b|\bwork\b|\bschool\b|\bfly\b|\bswim"},
+    "prevention": {"zh": "预防|避免|改造|防滑|防摔|复发|再犯|复查|随访|多久查|隔多久|怎么防|打疫苗", "en": r"\bprevent\w*|\bavoid (?:getting|catching|it|another)\b|\bsafer?\b|\bcom(?:e|es|ing) back\b|\brecur\w*|\bfollow.?up\b|\bagain\b|\bhow often\b|\bcheck.?ups?\b|\bvaccin"},
     "what": {"zh": "是什么|是啥|什么意思|啥意思|什么病|是不是病|怎么回事|咋回事|正常吗|正常不", "en": r"\bwhat (?:is|are|does)\b|\bwhat's\b|\bmean\b|\bnormal\b"},
 }  # fmt: skip
 _TOPICS = {
@@ -43,11 +53,20 @@ _ASPECTS: dict[str, dict[Language, tuple[str, str]]] = {
     "catching": {"zh": (r"传染|传给|传人|过给|染上", r"传染|传给|传播|接触|分餐|共用"), "en": (r"\b(?:contagious|catch\w*|infectious|spread|pass(?:ed)? on|give it to)\b", r"\b(?:contagious|catch\w*|infectious|spread\w*|pass\w*|infect\w*|shar\w*)\b")},
     "family": {"zh": (r"遗传|祖传|家里人", r"遗传|家族|子女|亲属"), "en": (r"\b(?:hereditary|genetic|inherit\w*|in (?:the|my|our) family|runs? in)\b", r"\b(?:hereditary|genetic|inherit\w*|famil\w*|gene|parents?|relatives?)\b")},
     "operation": {"zh": (r"手术|开刀|做掉|切掉|切除|激光", r"手术|开刀|切除|激光|微创"), "en": (r"\b(?:surgery|operat\w*|laser|removed?)\b", r"\b(?:surgery|surgical|operat\w*|laser|remov\w*)\b")},
-    "course": {"zh": (r"多久|几天|多长时间|啥时候能|什么时候能|自己好|自愈|能好|会好", r"\d.{0,4}(?:天|周|个月|年|小时)|大多|自己|好转|消失|恢复"), "en": (r"\b(?:how long|go away|by itself|on its own|last|heal\w*|recover\w*)\b", r"\b(?:hours?|days?|weeks?|months?|years?|goes? away|go away|ease\w*|better|heal\w*|recover\w*)\b")},
+    "course": {"zh": (r"多久|几天|多长时间|啥时候能|什么时候能|自己好|自愈|能好|会好", r"\d\s*(?:天|周|个月|年|小时)[^，。]{0,8}(?:好|愈|退|消|恢复|缓解|减轻|结束|停|脱落|结痂|内)|(?:大多|多数|一般|常)[^，。]{0,12}\d\s*(?:天|周|个月|年)|自己(?:好|消|愈|退)|自愈|慢慢好转"), "en": (r"\b(?:how long|go away|by itself|on its own|last|heal\w*|recover\w*)\b", r"\b(?:lasts?|goes? away|go away|eases?|better|heals?|clears?|recover\w*|improves?)\b[^.;]{0,40}\d|\d[^.;]{0,40}\b(?:lasts?|away|eases?|better|heals?|clears?|recover\w*|improves?)\b|\bby itself\b|\bon (?:its|their) own\b")},
     "cure": {"zh": (r"治好|治愈|根治|断根|能治|好得了", r"治愈|治好|根治|好转|消失|控制|断根|恢复|复发"), "en": (r"\b(?:cured?|get rid)\b", r"\b(?:cur\w*|clear\w*|controll\w*|better|disappear\w*|recover\w*|heal\w*)\b")},
     "return": {"zh": (r"复发|再犯|又犯|反复|再得|再长", r"复发|再|又|反复|多次"), "en": (r"\b(?:come back|comes back|coming back|recur\w*|return|again)\b", r"\b(?:come\w* back|recur\w*|return\w*|again|prevent\w*)\b")},
     "vaccine": {"zh": (r"疫苗|打针预防", r"疫苗|接种"), "en": (r"\b(?:vaccin\w*|jabs?|shots?)\b", r"\b(?:vaccin\w*|jabs?|shots?)\b")},
 }  # fmt: skip
+_ASPECT_SECTIONS: dict[str, tuple[str, ...]] = {
+    "catching": ("what", "causes", "self_care", "prevention"),
+    "family": ("what", "causes", "prevention"),
+    "course": ("what", "described", "treatment"),
+    "cure": ("what", "treatment"),
+    "return": ("what", "treatment", "prevention"),
+    "operation": ("treatment",),
+    "vaccine": ("prevention",),
+}
 _ASPECT_WORDS = {
     (name, language): (re.compile(asked), re.compile(told))
     for name, words in _ASPECTS.items()
@@ -88,10 +107,14 @@ def asks(question: str) -> bool:
     return bool(_QUESTION.search(normalise(question)))
 
 
-def aspects_of(question: str, language: Language) -> tuple[re.Pattern[str], ...]:
-    """What a question asks for more nearly (diet, exercise, catching ...): each as what a sentence that tells it says."""
+def aspects_of(question: str, language: Language) -> tuple[Aspect, ...]:
+    """What a question asks for more nearly: diet, exercise, whether it is catching ..."""
     plain = normalise(question)
-    return tuple(told for (_, spoken), (asked, told) in _ASPECT_WORDS.items() if spoken == language and asked.search(plain))
+    return tuple(
+        Aspect(told, frozenset((*_ASPECT_SECTIONS.get(name, ("self_care",)), "questions")))
+        for (name, spoken), (asked, told) in _ASPECT_WORDS.items()
+        if spoken == language and asked.search(plain)
+    )
 
 
 def content_of(question: str, language: Language) -> str:

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from knowledge.guidelines import SECTIONS
 from rag.evidence import AnswerPart, DraftSentence, Evidence
-from rag.lexical import share_covered, tokens_of
+from rag.lexical import share_covered
 from rag.passages import Passage
-from rag.sentence_choice import Candidate, best, candidates, first, own_question, sentences_of
+from rag.sentence_choice import Candidate, best, candidates, dangers, first, own_question, sentences_of, words_of
 from rag.topics import asks
 
 MIN_QUESTION_MATCH = 0.6  # F1 of words, by rarity, from which a guide's own question is the patient's in other words
@@ -79,7 +79,7 @@ class ExtractiveWriter:
         for passage in dict.fromkeys((*evidence.guide, *(found.passage for found in evidence.passages))):
             if not (question := own_question(passage)):
                 continue
-            subject = {*tokens_of(passage.title), *evidence.named} if passage.source_id in own else set[str]()
+            subject = words_of(passage.title) | evidence.named if passage.source_id in own else set[str]()
             match = _mutual_match(evidence, subject, question)
             if match >= MIN_QUESTION_MATCH and (closest is None or match > closest[0]):
                 closest = (match, passage)
@@ -112,7 +112,9 @@ class ExtractiveWriter:
     def _filled(self, slots: Iterable[_Slot], evidence: Evidence) -> Iterator[DraftSentence]:
         for slot in slots:
             passages = [passage for passage in evidence.guide if passage.section in SECTIONS[slot.section]]
-            for candidate in first(candidates(evidence, passages), slot.sentences):
+            found = candidates(evidence, passages)
+            is_danger = slot.section == "danger"
+            for candidate in dangers(found, slot.sentences, evidence) if is_danger else first(found, slot.sentences):
                 yield _draft(candidate, slot.part)
 
 
@@ -131,8 +133,8 @@ def _draft(candidate: Candidate, part: AnswerPart = "answer") -> DraftSentence:
 
 def _mutual_match(evidence: Evidence, subject: set[str], question: str) -> float:
     """F1 of the words two questions share, by rarity, apart from the subject that both name."""
-    asked = {token: weight for token, weight in evidence.weights.items() if token not in subject}
+    asked = {word: weight for word, weight in evidence.words().items() if word not in subject}
     rarest = max(evidence.rarity.values(), default=1.0)
-    theirs = {token: evidence.rarity.get(token, rarest) for token in tokens_of(question) if token not in subject}
+    theirs = {word: evidence.rarity.get(word, rarest) for word in words_of(question) if word not in subject}
     held, own = share_covered(asked, list(theirs)), share_covered(theirs, list(asked))
     return 2 * held * own / (held + own) if held + own else 0.0
