@@ -18,10 +18,11 @@ _FILLERS = (
 _IS = rf"(?:\s|{_FILLERS})*"
 # a number that counts something else ("glucose 3 times a day", "24-hour pulse") is no value
 _RATE_COUNTED = (
-    r"(?:多|来|几|余)?\s*(?:天|日(?!照)|个|周|星期|礼拜|小时|钟头|分钟(?!\d)|月|年|岁|片|粒|颗|支|针|顿|餐|瓶|盒|种|项|斤|公斤|克|"
-    r"hours?\b|hrs?\b|h\b|days?\b|weeks?\b|months?\b|years?\b|pills?\b|tablets?\b|tests?\b)"
+    r"(?:多|来|几|余)?\s*(?:天(?![气热冷])|个(?!子)|周(?![末围一二三四五六日])|(?:星期|礼拜)(?![一二三四五六天日])|小时|钟头|分钟(?!\d)|"
+    r"月(?![经底初中])|年(?![纪龄老轻底初])|岁|片|粒|颗|支|针(?!对)|顿|餐|瓶|盒|种|项|斤|公斤|克|"
+    r"hours?\b|hrs?\b|days?\b|weeks?\b|months?\b|years?\b|pills?\b|tablets?\b|tests?\b)"
 )
-_COUNTED = rf"(?:{_RATE_COUNTED}|(?:多|来|几|余)?\s*(?:次|回|遍|下(?!降)|times?\b|x (?:a|per)\b))"
+_COUNTED = rf"(?:{_RATE_COUNTED}|(?:多|来|几|余)?\s*(?:次(?!日)|回(?![不去来家])|遍|times?\b))"
 _NO_COUNT, _NO_RATE_COUNT = rf"(?!\d|\.\d|\s*{_COUNTED})", rf"(?!\d|\s*{_RATE_COUNTED})"
 
 
