@@ -29,7 +29,9 @@ SPECIAL = frozenset({*YOUNG, "pregnant", "breastfeeding"})
 MIN_SENTENCE_CHARS = {"zh": 8, "en": 25}
 _OWN_QUESTION = re.compile(r" > ([^>]+)$")
 _GOES_ON = re.compile(r"[;；]\s*$")
-_SAYS_SO = re.compile(r"常说|会说|来问|常问|\b(?:say|says|complain) (?:that|of|they)\b|\b(?:say|says|ask)\b.{0,4}[\"“']")
+_SAYS_SO = re.compile(
+    r"常说|会说|来问|常问|\b(?:say|says|complain) (?:that|of|they)\b|\b(?:say|says|ask)\b.{0,4}[\"“']"
+)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,6 @@ class Subject:
         held = (name.tokens for name in self.named if source_id is None or source_id in name.sources)
         return frozenset().union(*held)
 
-
     def main_name(self, source_id: str) -> frozenset[str]:
         """The words of the name by which the question means a source; none where it names it not."""
         names = [name for name in self.named if source_id in name.sources]
@@ -127,7 +126,7 @@ class SubjectNames:
                 names.setdefault(part.strip(), (AS_TITLE, for_young and not populations(part) & YOUNG))
         for line in passage.search_terms.split("\n"):
             names.setdefault(normalise(line).strip(), (AS_OTHER_NAME, False))
-        for name, (surely, bare) in list(names.items()):
+        for name, (surely, _) in list(names.items()):
             shorter = " ".join(_FOR_THE_YOUNG.sub(" ", name).split())
             if for_young and shorter != name and (self.language == "zh" or len(tokens_of(shorter)) > 1):
                 names.setdefault(shorter, (surely, True))
@@ -223,7 +222,8 @@ class SubjectNames:
         taken: set[int] = set()
         found = []
         for key in sorted(
-            {key for word in set(words) for key in self._by_word.get(word, ())}, key=lambda key: (-len(key.split()), key)
+            {key for word in set(words) for key in self._by_word.get(word, ())},
+            key=lambda key: (-len(key.split()), key),
         ):
             wanted = set(key.split())
             reach = len(wanted) + (_GAPS if len(wanted) > 1 else 0)

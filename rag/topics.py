@@ -123,5 +123,9 @@ def content_of(question: str, language: Language) -> str:
     for section in _ASKED:
         plain = _TOPICS[section, language].sub(" ", plain)
     for name in _ASPECTS:
-        plain = _ASPECT_WORDS[name, language][0].sub(" ", plain) if name in ("course", "cure", "catching", "family") else plain
+        plain = (
+            _ASPECT_WORDS[name, language][0].sub(" ", plain)
+            if name in ("course", "cure", "catching", "family")
+            else plain
+        )
     return " ".join(_PUTTING[language].sub(" ", plain).split())

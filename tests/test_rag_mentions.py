@@ -111,7 +111,14 @@ def test_a_sign_that_is_not_now_or_not_said_to_be_there_is_not_affirmed(text, si
 
 @pytest.mark.parametrize(
     "text",
-    ["怕晕倒不敢出门", "担心会晕倒", "害怕自己突然晕倒", "afraid of fainting", "worried I might pass out", "scared that I will faint"],
+    [
+        "怕晕倒不敢出门",
+        "担心会晕倒",
+        "害怕自己突然晕倒",
+        "afraid of fainting",
+        "worried I might pass out",
+        "scared that I will faint",
+    ],
 )
 def test_fear_of_fainting_is_no_fainting(text):
     assert Status.AFFIRMED not in statuses(text, "faint")
@@ -119,13 +126,22 @@ def test_fear_of_fainting_is_no_fainting(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["他怕是晕倒了", "我怕我妈晕倒了，她躺在地上", "worried because she fainted", "要晕倒了，胸口痛", "差点晕倒", "afraid, and then I fainted"],
+    [
+        "他怕是晕倒了",
+        "我怕我妈晕倒了，她躺在地上",
+        "worried because she fainted",
+        "要晕倒了，胸口痛",
+        "差点晕倒",
+        "afraid, and then I fainted",
+    ],
 )
 def test_what_happened_or_is_about_to_happen_is_more_than_fear(text):
     assert Status.AFFIRMED in statuses(text, "faint")
 
 
-@pytest.mark.parametrize("text", ["a collapsed lung on the x-ray", "his lung collapsed", "the vein has collapsed", "椎体塌陷"])
+@pytest.mark.parametrize(
+    "text", ["a collapsed lung on the x-ray", "his lung collapsed", "the vein has collapsed", "椎体塌陷"]
+)
 def test_a_part_of_the_body_that_collapsed_is_no_fainting(text):
     assert not statuses(text, "faint")
 
