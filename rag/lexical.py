@@ -278,6 +278,10 @@ class LexicalIndex:
         frequencies = np.where(places >= 0, self.starts[places + 1] - self.starts[places], 0)
         return {token: self._rarity_of(int(count)) for token, count in zip(tokens, frequencies, strict=True)}
 
+    def holds(self, token: str) -> bool:
+        """Whether any text holds a token."""
+        return bool(self._places([token])[0] >= 0)
+
     def shares_covered(self, questions: Sequence[dict[str, float]], rows: Sequence[int]) -> np.ndarray:
         """(rows,) the largest share of any question's words, weighted by rarity, that each text holds; in [0, 1]."""
         wanted = np.asarray(rows, dtype=self.rows.dtype)

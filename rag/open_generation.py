@@ -10,9 +10,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from knowledge.errors import AssistantError
+from knowledge.records import Language
 from rag.facets import PassageFilter
 from rag.manifest import Manifest
 from rag.passages import Passage
+from rag.subjects import SubjectNames
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,9 @@ class OpenGeneration(Protocol):
 
     def guides(self) -> Iterable[Passage]:
         """Every passage of a guide, in order."""
+
+    def subjects(self, language: Language) -> SubjectNames:
+        """What the sources in a language are called."""
 
     def page_text(self, source_id: str, page: int | None, section: str, quote: str = "") -> str | None:
         """The whole text of the page or section a quote stands in; None where the source has no such text."""

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from knowledge.errors import IndexDamaged, IndexMissing
+from knowledge.records import Language
 from rag.facets import Facets, PassageFilter
 from rag.generations import current_generation, finished_generations, pointer_state
 from rag.lexical import LexicalIndex
@@ -29,6 +30,7 @@ from rag.manifest import REBUILD, Manifest, verify
 from rag.open_generation import Held, Ranking, Weighed
 from rag.passage_store import PassageStore
 from rag.passages import Passage
+from rag.subjects import SubjectNames
 from rag.vector_index import VectorIndex
 
 PASSAGES, LEXICAL, FACETS, KEYS, LIKENESS = "passages.sqlite", "lexical", "facets.npz", "keys.npy", "likeness.npz"
@@ -57,6 +59,7 @@ class PassageIndex:
         self.lexical = lexical
         self.facets = facets
         self.admitted = lru_cache(_FILTERS_REMEMBERED)(self._admitted)
+        self._subjects: dict[str, SubjectNames] = {}
 
     @classmethod
     def open(cls, index_dir: Path, embedder_fingerprint: str | None = None) -> PassageIndex:
@@ -119,6 +122,14 @@ class PassageIndex:
     def sources(self) -> tuple[np.ndarray, np.ndarray]:
         """((n,) int32, (s,) str): for each row the place of its source, and the sources."""
         return self.facets.first_of_rows("source"), self.facets.by_name["source"].values
+
+    def subjects(self, language: Language) -> SubjectNames:
+        """What the sources in a language are called."""
+        if language not in self._subjects:
+            rows = self.rows_of(PassageFilter(language))
+            _, firsts = np.unique(self.sources[0][rows], return_index=True)
+            self._subjects[language] = SubjectNames(self.passages.at(rows[firsts]), language, self.lexical.holds)
+        return self._subjects[language]
 
     def _admitted(self, only: PassageFilter) -> np.ndarray | None:
         """(n,) bool, or None where a filter admits everything."""

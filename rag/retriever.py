@@ -9,12 +9,14 @@ from typing import TypeVar
 import numpy as np
 
 from knowledge.errors import StoreUnavailable
+from knowledge.records import Language
 from rag.embedder import Embedder
 from rag.facets import PassageFilter
 from rag.open_generation import OpenGeneration, Ranking, Served, Serving, Weighed
 from rag.passages import Passage, RetrievedPassage
 from rag.ranking_scores import CANDIDATES
 from rag.sentences import split_sentences
+from rag.subjects import Subject
 
 T = TypeVar("T")
 
@@ -79,6 +81,10 @@ class HybridSearch:
         weighed = index.weighed(rows, self.vector(question), _focus_weights(index, question))
         found = (RetrievedPassage(one.passage, _score(one)) for one in weighed)
         return [one for one in found if one.score >= min_score][:k]
+
+    def subject(self, question: str, language: Language, told: str = "") -> Subject:
+        """What a question is about, by the names of the sources in a language."""
+        return self.index.subjects(language).read(question, told)
 
     def cosine(self, question: str, passage: Passage) -> float:
         """The cosine of a question and a passage of the index; 0 where the index does not hold it."""

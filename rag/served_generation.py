@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from knowledge.errors import IndexDamaged, StoreUnavailable
+from knowledge.records import Language
 from rag.facets import PassageFilter
 from rag.generations import GENERATIONS
 from rag.lexical import LexicalIndex, share_covered, tokens_of, words_fingerprint
@@ -25,6 +26,7 @@ from rag.open_generation import Held, Ranking, Weighed
 from rag.passage_index import LEXICAL, ROUTING
 from rag.passages import Passage
 from rag.prepared import PREPARED
+from rag.subjects import SubjectNames
 
 if TYPE_CHECKING:
     from rag.milvus_store import Collection, MilvusStore
@@ -46,6 +48,7 @@ class ServedGeneration:
         self._passages = passages
         self._beside = beside
         self._words = LexicalIndex.load_words(folder / LEXICAL, manifest.passages)
+        self._subjects: dict[str, SubjectNames] = {}
 
     @classmethod
     def open(cls, store: MilvusStore, generation: str, index_dir: Path) -> ServedGeneration:
@@ -114,6 +117,15 @@ class ServedGeneration:
 
     def guides(self) -> Iterator[Passage]:
         return map(passage_of, self._passages.those('kind == "guide"', _PASSAGE))
+
+    def subjects(self, language: Language) -> SubjectNames:
+        if language not in self._subjects:
+            firsts: dict[str, Passage] = {}
+            for row in self._passages.those(where(PassageFilter(language)), _PASSAGE):
+                passage = passage_of(row)
+                firsts.setdefault(passage.source_id, passage)
+            self._subjects[language] = SubjectNames(firsts.values(), language, self._words.holds)
+        return self._subjects[language]
 
     def page_text(self, source_id: str, page: int | None, section: str, quote: str = "") -> str | None:
         for row in pages_of(self._beside, page_key(source_id, page, section)):
