@@ -14,6 +14,7 @@ from rag.writers import ExtractiveWriter, Writer
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+
 def load_writer(settings: Settings) -> Writer:
     """The writer the settings name.
 
@@ -48,7 +49,7 @@ def load_chat_model(settings: Settings) -> BaseChatModel:
 
 def weights_folder(model: str) -> Path | None:
     """The folder of a model on this machine; None for a served one, and for none."""
-    folder = EMBEDDED_FOLDER if model == EMBEDDED else Path(model).expanduser()
+    folder = Path(model).expanduser()
     return folder if model and folder.is_dir() else None
 
 

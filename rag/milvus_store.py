@@ -19,6 +19,7 @@ from typing import Any
 
 from knowledge.errors import MissingExtra, StoreUnavailable
 from rag.milvus_faults import COPY, OLDEST, is_too_old, line_of
+from rag.served_rows import MOST_BYTES, MOST_VALUES
 
 try:
     from grpc import RpcError
@@ -33,8 +34,6 @@ except ImportError as fault:
 
 VECTOR, WORDS = "vector", "words"
 CONNECT_SECONDS, READ_SECONDS, WRITE_SECONDS = 5.0, 5.0, 120.0
-MOST_VALUES = 4096  # of one passage in an array field: Milvus' own limit
-MOST_BYTES = 65_535  # of a text field: Milvus' own limit
 _BESIDE = "_beside"
 _AT_ONCE = 1000  # rows of one answer; more come in batches, slower
 _TEXT: dict[str, Any] = {"datatype": DataType.VARCHAR, "max_length": MOST_BYTES}

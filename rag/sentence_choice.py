@@ -110,7 +110,7 @@ def dangers(found: Iterable[Candidate], count: int, evidence: Evidence) -> list[
         key=lambda one: (one.particulars < MIN_SPEAKS, not names & words_of(one.text), one.place),
     )
     told: Counter[str] = Counter()
-    turns = []
+    turns: list[tuple[int, int, Candidate]] = []
     for one in listed:
         turns.append((told[_label(one.text)], len(turns), one))
         told[_label(one.text)] += 1

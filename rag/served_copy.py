@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from knowledge.errors import CopyStopped, IndexUnwritable, InvalidUsage, StoreUnavailable
 from rag.generations import KEPT_GENERATIONS
-from rag.manifest import MANIFEST, MANIFEST_SEAL
-from rag.milvus_store import MOST_BYTES, MOST_VALUES, Collection, MilvusStore
+from rag.manifest import MANIFEST_SEAL
+from rag.milvus_store import Collection, MilvusStore
 from rag.passage_index import PassageIndex
-from rag.passages import Passage
-from rag.served_generation import FILE, NO_WORD, PAGE, SEAL, key_of, page_key, passage_of, seal_of, small_files
+from rag.served_rows import BATCH, MOST_VALUES, SEAL, Row, beside_row, beside_rows, passage_of, passage_rows, seal_of
 from rag.vector_index import EXACT_UP_TO
 
 Progress = Callable[[str, int, int], object]
-Row = dict[str, Any]
 
 ORIGIN = "origin"  # file of the index folder
-_BATCH = 500  # rows sent at once: some megabytes
-_PART = 15_000  # characters of a page in one row; four bytes each at most
 _COMPARED = 64  # passages read back from the store and compared before it serves
 
 
@@ -127,7 +121,7 @@ def _copied(
 
     def counted() -> Iterator[Row]:
         nonlocal shortened
-        for row in _passage_rows(index):
+        for row in passage_rows(index):
             shortened += len(row["source_keys"]) == MOST_VALUES
             yield row
 
@@ -138,12 +132,12 @@ def _copied(
         beside.create(2, exact=True)
     beside.remove(f'kind == "{SEAL}"')  # of a copy that has lost passages since
     copied = _fill(passages, counted(), begun, lambda done: step("copying passages", done, total))
-    _fill(beside, _beside_rows(index), begun_beside, lambda done: step("copying pages", done, 0))
+    _fill(beside, beside_rows(index), begun_beside, lambda done: step("copying pages", done, 0))
     passages.finish()
     _compare(index, passages)
     manifest = (index.folder / MANIFEST_SEAL).read_text(encoding="utf-8")
     seal = {"manifest": manifest, "origin": origin, "shortened": shortened}
-    beside.add([_beside_row(beside.count(), SEAL, json.dumps(seal))])
+    beside.add([beside_row(beside.count(), SEAL, json.dumps(seal))])
     beside.finish()
     return copied, seal
 
@@ -151,7 +145,7 @@ def _copied(
 def _fill(collection: Collection, rows: Iterator[Row], begun: bool, step: Callable[[int], object]) -> int:
     """Adds what is not there yet, batch by batch; the number of rows added."""
     added, done = 0, 0
-    while batch := list(itertools.islice(rows, _BATCH)):
+    while batch := list(itertools.islice(rows, BATCH)):
         where = f"row >= {batch[0]['row']} and row <= {batch[-1]['row']}"
         there = collection.count(where) if begun else 0
         if there != len(batch):
@@ -162,86 +156,6 @@ def _fill(collection: Collection, rows: Iterator[Row], begun: bool, step: Callab
         done += len(batch)
         step(done)
     return added
-
-
-def _passage_rows(index: PassageIndex) -> Iterator[Row]:
-    places, names = index.sources
-    for start in range(0, len(index.passages), _BATCH):
-        rows = range(start, min(start + _BATCH, len(index.passages)))
-        vectors = index.vectors.vectors[rows.start : rows.stop]
-        for row, stored, vector in zip(rows, index.passages.stored_at(rows), vectors, strict=True):
-            passage = stored.passage
-            words = index.lexical.text_weights(row, passage.embedded_text())
-            added = index.passages.document_head(stored.document).added()
-            yield _row(row, passage, vector, words, str(names[places[row]]), added)
-
-
-def _row(
-    row: int,
-    passage: Passage,
-    vector: np.ndarray,
-    words: Mapping[int, float],
-    source: str,
-    added: Mapping[str, Any] | None,
-) -> Row:
-    """source: by which the local index counts the passage; words: place among the tokens -> weight."""
-    sources = (passage.source_id, *passage.also_in)[:MOST_VALUES]
-    found: Row = {
-        "row": row,
-        "text": passage.text,
-        "vector": vector.tolist(),
-        "words": {place + 1: weight for place, weight in words.items()} or {NO_WORD: 1.0},
-        "passage_key": key_of(passage.passage_id),
-        "source_key": key_of(passage.source_id),
-        "language_key": key_of(passage.language),
-        "department_keys": [key_of(department) for department in passage.departments][:MOST_VALUES],
-        "source_keys": [key_of(source_id) for source_id in sources],
-        "also_in": list(passage.also_in[:MOST_VALUES]),
-        "kind": passage.kind,
-        "source": source,
-        "body": json.dumps({**passage.as_row(), "text": "", "also_in": ()}, ensure_ascii=False),
-        "added": "" if added is None else json.dumps(added, ensure_ascii=False),
-    }
-    for name in ("text", "body", "added"):
-        if len(found[name].encode(errors="replace")) > MOST_BYTES:
-            raise InvalidUsage(
-                f"passage {passage.passage_id[:80]}: longer than the {MOST_BYTES:,} bytes Milvus holds in one row; "
-                'split that text, or keep store = "local"'
-            )
-    return found
-
-
-def _beside_rows(index: PassageIndex) -> Iterator[Row]:
-    """The small files, then the pages, in parts; numbered in this order."""
-    numbers = itertools.count()
-    for name in (MANIFEST, MANIFEST_SEAL, *small_files(index.manifest)):
-        coded = base64.b64encode((index.folder / name).read_bytes()).decode()
-        for part in _parts(coded, 4 * _PART):
-            yield _beside_row(next(numbers), FILE, part, name)
-    place = itertools.count()
-    for number, _ in index.passages.documents():
-        document = index.passages.document(number)
-        for section in document.sections:
-            key = page_key(document.source_id, section.get("page"), section.get("heading") or "")
-            here = next(place)
-            for part in _parts(section["text"], _PART):
-                yield _beside_row(next(numbers), PAGE, part, number=here, key=key)
-
-
-def _beside_row(row: int, kind: str, text: str, name: str = "", number: int = 0, key: int = 0) -> Row:
-    return {
-        "row": row,
-        "text": text,
-        "vector": [1.0, 0.0],
-        "kind": kind,
-        "name": name,
-        "number": number,
-        "page_key": key,
-    }
-
-
-def _parts(text: str, size: int) -> Iterable[str]:
-    return (text[start : start + size] for start in range(0, max(1, len(text)), size))
 
 
 def _compare(index: PassageIndex, passages: Collection) -> None:

@@ -16,7 +16,8 @@ from rag.generations import KEPT_GENERATIONS
 from rag.milvus_faults import COPY
 from rag.open_generation import OpenGeneration
 from rag.passage_index import PassageIndex, ServingIndex
-from rag.served_generation import ServedGeneration, seal_of
+from rag.served_generation import ServedGeneration
+from rag.served_rows import seal_of
 from rag.writer_lock import writing
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ from rag.milvus_store import MilvusAddress, MilvusStore, _generation_of
 from rag.passage_index import PassageIndex
 from rag.retriever import HybridSearch
 from rag.served_copy import copy_generation, drop_old
-from rag.served_generation import ServedGeneration, key_of, where
+from rag.served_generation import ServedGeneration, where
 from rag.served_or_local import ServedOrLocal, connected, serve_newest, state_of
+from rag.served_rows import key_of
 from rag.vector_store import PassageVectorStore
 from tests.fakes import HashEmbedder
 
@@ -147,7 +148,7 @@ class Stopped:
 
 
 def test_a_half_copied_collection_is_named_never_serves_and_is_gone_on_with(store, index_dir, monkeypatch):
-    monkeypatch.setattr("rag.served_copy._BATCH", 2)
+    monkeypatch.setattr("rag.served_copy.BATCH", 2)
     own, index = another(store, "half"), PassageIndex.open(index_dir)
     with pytest.raises(CopyStopped, match="half_.*half-copied and does not serve"):
         copy_generation(index, own, Stopped())

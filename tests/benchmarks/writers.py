@@ -112,9 +112,7 @@ def blind_pairs(writers: list[Writer], cases: list[tuple[AnswerCase, Evidence]],
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", type=Path)
-    parser.add_argument(
-        "--writer", action="append", required=True, help="extractive, a folder, or folder+adapter"
-    )
+    parser.add_argument("--writer", action="append", required=True, help="extractive, a folder, or folder+adapter")
     parser.add_argument("--at-most", type=int, default=0)
     parser.add_argument("--blind", type=Path)
     parser.add_argument("--refused", action="store_true", help="list what the gates refused")
