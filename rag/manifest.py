@@ -14,7 +14,7 @@ from typing import Any
 
 from knowledge.errors import IndexDamaged
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST, MANIFEST_SEAL = "manifest.json", "manifest.json.sha256"
 REBUILD = "run `daozhen index rebuild`"
 _HASHING_THREADS = 2

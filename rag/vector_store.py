@@ -120,8 +120,8 @@ class PassageVectorStore(VectorStore):
         """Deletes texts of this store by id, all of them without ids; ids that are not there are no fault."""
         index = self._index()
         if index is not None:
-            own = {document.source_id for _, document in index.passages.documents(ADDED)}
-            if gone := own if ids is None else own.intersection(ids):
+            gone = None if ids is None else set(ids)
+            if _added_documents(index, gone):
                 self._write(gone, [])
         return True
 
@@ -182,13 +182,13 @@ class PassageVectorStore(VectorStore):
             for stored in index.passages.stored_at(rows)
         ]
 
-    def _write(self, gone: set[str], arriving: Sequence[tuple[StoredDocument, list[Passage]]]) -> None:
+    def _write(self, gone: set[str] | None, arriving: Sequence[tuple[StoredDocument, list[Passage]]]) -> None:
+        """gone: the ids of texts that go, None for all."""
         with writing(self.index_dir, _WAIT_SECONDS):
             base = self._index()
-            known = base.passages.documents(ADDED) if base is not None else ()
             change = Change(
                 base=base,
-                gone=[number for number, document in known if document.source_id in gone],
+                gone=_added_documents(base, gone) if base is not None else (),
                 arriving=arriving,
                 embed=self._embedded,
                 keep_once=list,
@@ -218,6 +218,13 @@ def _manifest(base: PassageIndex | None, embedder: Embedder) -> Manifest:
         words_fingerprint=words_fingerprint(),
         source_dirs=(),
     )
+
+
+def _added_documents(index: PassageIndex, ids: set[str] | None) -> list[int]:
+    """The numbers of this store's own documents, of those ids or of all."""
+    if ids is not None:
+        return index.passages.documents_of(ADDED, ids)
+    return [number for number, _ in index.passages.documents(ADDED)]
 
 
 def _copy_routing(base: PassageIndex | None, folder: Path) -> None:
