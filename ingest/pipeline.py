@@ -28,7 +28,6 @@ from knowledge.departments import load_departments
 from rag.embedder import Embedder
 from rag.generation_writer import Change, text_to_embed, write_generation
 from rag.generations import KEPT_GENERATIONS, new_generation_name, remove_old
-from rag.lexical import words_fingerprint
 from rag.manifest import FORMAT_VERSION, Manifest, digest_of
 from rag.passage_index import ROUTING, PassageIndex
 from rag.passage_store import KNOWLEDGE, StoredDocument
@@ -36,6 +35,7 @@ from rag.passages import Passage
 from rag.prepared import write_prepared
 from rag.routing import RoutingIndex
 from rag.vector_index import EXACT_UP_TO
+from rag.words import words_fingerprint
 from rag.writer_lock import writing
 
 _ROOT = Path(__file__).resolve().parents[1]

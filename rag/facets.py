@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.passages import Passage
+from rag.sorted_arrays import union_of
 
 LANGUAGE, DEPARTMENT, SOURCE, ALSO_IN = "language", "department", "source", "also_in"
 _FACETS_OF = {LANGUAGE: (LANGUAGE,), DEPARTMENT: (DEPARTMENT,), SOURCE: (SOURCE, ALSO_IN)}  # of what a filter asks
@@ -49,7 +50,7 @@ class Facet:
 
     def updated(self, places: np.ndarray, new: Facet) -> Facet:
         """With new rows; places: for each old row its row from now on, -1 for one that goes."""
-        values = np.union1d(self.values, new.values)
+        values = union_of(self.values, new.values)
         rows = np.concatenate([places[self.rows].astype(np.int32), new.rows])
         codes = np.concatenate([np.searchsorted(values, each.values)[each.codes] for each in (self, new)])
         return self._sorted(values, codes[rows >= 0], rows[rows >= 0])

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -22,7 +23,7 @@ from rag.passage_index import FACETS, KEYS, LEXICAL, LIKENESS, NUMBERS, PASSAGES
 from rag.passage_store import StoredDocument, StoredPassage
 from rag.passage_store_writer import PassageStoreWriter
 from rag.passages import Passage
-from rag.vector_index import EXACT_UP_TO, VectorIndex
+from rag.vector_index import EXACT_UP_TO, VectorIndex, blocks_of
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 KeepOnce = Callable[[Iterable[Passage]], list[Passage]]
@@ -96,9 +97,10 @@ def _build(building: Path, manifest: Manifest, change: Change) -> Manifest:
     facets = Facets.of(rows.size, arrived, also_in)
     (base.facets.updated(rows.places_with(staying), facets) if base else facets).save(building / FACETS)
     new = [settled.searched[place].passage for place in rows.new]
-    vectors = change.embed([text_to_embed(passage) for passage in new])
-    index = _vectors(base, rows, vectors.reshape(len(new), manifest.dimension), change.exact_up_to)
-    index.save(building)
+    vectors = change.embed([text_to_embed(passage) for passage in new]).reshape(len(new), manifest.dimension)
+    blocks = chain(blocks_of(base.vectors.vectors, rows.taken_over) if base else (), blocks_of(vectors))
+    before = base.vectors if base else None
+    index = VectorIndex.write(building, manifest.dimension, blocks, change.exact_up_to, before)
     (building / LEXICAL).mkdir()
     _words(base, rows, (passage.embedded_text() for passage in new)).save(building / LEXICAL)
     np.save(building / KEYS, _extended(base.keys if base else None, rows, keys_of(new)))
@@ -259,12 +261,6 @@ def _settled_part(passage: Passage, unsettled: frozenset[str]) -> Passage:
 def _at_places(settled: _Settled, rows: _Rows) -> dict[int, tuple[str, ...]]:
     found = {rows.searched_places[place]: sources for place, sources in settled.also_in_searched.items()}
     return found | {int(rows.place_of(np.array([row]))[0]): sources for row, sources in settled.also_in_old.items()}
-
-
-def _vectors(base: PassageIndex | None, rows: _Rows, vectors: np.ndarray, exact_up_to: int) -> VectorIndex:
-    if base is None:
-        return VectorIndex.build(vectors, exact_up_to)
-    return base.vectors.updated(rows.taken_over, vectors, exact_up_to)
 
 
 def _words(base: PassageIndex | None, rows: _Rows, texts: Iterable[str]) -> LexicalIndex:

@@ -40,7 +40,7 @@ class Manifest:
     dimension: int
     knowledge_fingerprint: str
     reading_fingerprint: str  # of the code and limits that turned the sources into passages
-    words_fingerprint: str  # of what turns a text into words (rag/lexical.py)
+    words_fingerprint: str  # of what turns a text into words (rag/words.py)
     source_dirs: tuple[str, ...]
     removed: tuple[str, ...] = ()  # sources left out on request, though their files may be there
     passages: int = 0

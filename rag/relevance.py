@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 
 from knowledge.departments import load_departments
-from rag.lexical import share_covered, tokens_of
 from rag.passages import Passage, RetrievedPassage
 from rag.wording import normalise
+from rag.words import share_covered, tokens_of
 
 COMPLAINT_SHARE = 0.5  # of the threshold: what suffices where symptoms are told and nothing is asked
 WEIGHTS_FILE = Path(__file__).resolve().parent / "models" / "relevance.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ PROBED_SHARE = 0.04  # of the lists a query looks into, at least PROBED_LEAST
 PROBED_LEAST = 32
 REFINED = 8  # candidates per result, scored again with the exact vectors
 RETRAIN_GROWTH = 2.0  # the lists are learnt anew once there are so many times more or fewer rows than they were for
+ROWS_PER_BLOCK = 16_384
+_ROWS_AT = 8  # in the file's header, after its name and the dimension
 _FEW = 0.05  # share of the rows below which a filtered search computes their scores directly
 
 
@@ -29,28 +32,29 @@ class VectorIndex:
     lists: Any = None
 
     @classmethod
-    def build(
-        cls, vectors: np.ndarray, exact_up_to: int = EXACT_UP_TO, trained: VectorIndex | None = None
+    def write(
+        cls,
+        folder: Path,
+        dimension: int,
+        blocks: Iterable[np.ndarray],
+        exact_up_to: int = EXACT_UP_TO,
+        before: VectorIndex | None = None,
     ) -> VectorIndex:
-        """vectors: (n, dimension) float32 of unit length. trained: an older index whose lists may be used again."""
+        """Writes an index into a folder and opens it; in memory are one block, and the lists where there are any.
+
+        blocks: (rows, dimension) float32 of unit length each; before: an older index whose lists may be used again.
+        """
+        _write_flat(folder / VECTORS, dimension, blocks)
+        index = cls.load(folder)
+        if len(index) <= exact_up_to:
+            return index
         faiss = _faiss()
-        flat = faiss.IndexFlatIP(vectors.shape[1])
-        flat.add(vectors)
-        if len(vectors) <= exact_up_to:
-            return cls(flat)
         with _threads_of(faiss, os.cpu_count() or 1):
-            lists = _lists_like(faiss, trained, len(vectors)) or _learnt_lists(faiss, vectors)
-            lists.add(vectors)
-        return cls(flat, lists)
-
-    def updated(self, kept: np.ndarray, vectors: np.ndarray, exact_up_to: int = EXACT_UP_TO) -> VectorIndex:
-        """The index over the kept rows (ascending) followed by new vectors."""
-        return VectorIndex.build(np.concatenate([self.vectors[kept], vectors]), exact_up_to, self)
-
-    def save(self, folder: Path) -> None:
-        for name, index in ((VECTORS, self.flat), (LISTS, self.lists)):
-            if index is not None:
-                _faiss().write_index(index, str(folder / name))
+            lists = _lists_like(faiss, before, len(index)) or _learnt_lists(faiss, index.vectors)
+            for block in blocks_of(index.vectors):
+                lists.add(block)
+        faiss.write_index(lists, str(folder / LISTS))
+        return cls(index.flat, lists)
 
     @classmethod
     def load(cls, folder: Path) -> VectorIndex:
@@ -124,6 +128,29 @@ class VectorIndex:
 
     def _probed(self) -> int:
         return min(self.lists.nlist, max(PROBED_LEAST, round(PROBED_SHARE * self.lists.nlist)))
+
+
+def blocks_of(vectors: np.ndarray, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """The vectors, or those of some rows, a few megabytes at a time."""
+    for start in range(0, len(vectors if rows is None else rows), ROWS_PER_BLOCK):
+        here = slice(start, start + ROWS_PER_BLOCK)
+        yield vectors[here] if rows is None else vectors[rows[here]]
+
+
+def _write_flat(path: Path, dimension: int, blocks: Iterable[np.ndarray]) -> None:
+    """FAISS's own file of exact vectors. Its writer wants all of them in memory; what tells their number is 8 bytes at
+    two places of the header, of which its writer gives us the rest."""
+    faiss = _faiss()
+    header = faiss.serialize_index(faiss.IndexFlatIP(dimension)).tobytes()
+    count = 0
+    with path.open("wb") as file:
+        file.write(header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype=np.float32).data)
+            count += len(block)
+        for place, number in ((_ROWS_AT, count), (len(header) - 8, count * dimension)):
+            file.seek(place)
+            file.write(number.to_bytes(8, "little"))
 
 
 def _learnt_lists(faiss: Any, vectors: np.ndarray) -> Any:

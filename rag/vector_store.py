@@ -25,11 +25,11 @@ from rag.facets import PassageFilter
 from rag.generation_writer import Change, write_generation
 from rag.generations import new_generation_name
 from rag.langchain_plugs import EmbedderAdapter, passage_as_document
-from rag.lexical import words_fingerprint
 from rag.manifest import FORMAT_VERSION, Manifest
 from rag.passage_index import ROUTING, PassageIndex, ServingIndex
 from rag.passage_store import ADDED, StoredDocument
 from rag.passages import Passage
+from rag.words import words_fingerprint
 from rag.writer_lock import writing
 
 _BATCH = 1024  # texts embedded at once; bounds the memory

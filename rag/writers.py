@@ -9,12 +9,12 @@ from typing import Protocol
 
 from knowledge.guidelines import SECTIONS
 from rag.evidence import AnswerPart, DraftSentence, Evidence
-from rag.lexical import share_covered, tokens_of
 from rag.passages import Passage
 from rag.sentences import split_sentences
 from rag.support import populations
 from rag.topics import asks
 from rag.wording import normalise
+from rag.words import share_covered, tokens_of
 
 MIN_COVERED = 0.2  # share of the question's words a sentence must hold, under its heading, to answer it
 MIN_QUESTION_MATCH = 0.6  # F1 of words, by rarity, from which a guide's own question is the patient's in other words

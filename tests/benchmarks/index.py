@@ -32,6 +32,7 @@ PASSAGES_PER_FILE = 100
 CHANGED_SHARE = 0.01
 PIECE = 280  # characters
 K = 10
+PASSAGES = "passages.json"
 
 
 def strings_in(value: Any) -> Iterator[str]:
@@ -75,9 +76,9 @@ def prepare(texts: Path, count: int, queries: int, work: Path) -> None:
     rng.shuffle(kept)
     changed = sorted(rng.sample(range(count), len(new)))
     starts = [kept[rng.randrange(count)] for _ in range(queries)]
-    (work / "passages.json").write_text(json.dumps(kept, ensure_ascii=False))
     (work / "changed.json").write_text(json.dumps(list(zip(changed, new, strict=True)), ensure_ascii=False))
     (work / "queries.json").write_text(json.dumps([text[:40] for text in starts], ensure_ascii=False))
+    (work / PASSAGES).write_text(json.dumps(kept, ensure_ascii=False))  # last: where it is, the others are whole
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -111,7 +112,7 @@ def ours_write(work: Path, step: str) -> dict[str, float]:
 
     embedder = load_embedder()
     embedder.encode_passages(["warm"])
-    passages = json.loads((work / "passages.json").read_text())
+    passages = json.loads((work / PASSAGES).read_text())
     store = PassageVectorStore(work / "ours", embedder)
     if step == "build":
         ids = [str(number) for number in range(len(passages))]
@@ -157,7 +158,7 @@ def files_write(work: Path, step: str) -> dict[str, float]:
     embedder = load_embedder()
     embedder.encode_passages(["warm"])
     folder = work / "files"
-    passages = json.loads((work / "passages.json").read_text())
+    passages = json.loads((work / PASSAGES).read_text())
     files = [passages[start : start + PASSAGES_PER_FILE] for start in range(0, len(passages), PASSAGES_PER_FILE)]
     if step == "build":
         folder.mkdir()
@@ -187,12 +188,12 @@ def theirs_write(work: Path, step: str) -> dict[str, float]:
 
     from rag.embedder import load_embedder
     from rag.langchain_plugs import EmbedderAdapter
-    from rag.lexical import tokens_of
+    from rag.words import tokens_of
 
     embedder = load_embedder()
     embedder.encode_passages(["warm"])
     adapter = EmbedderAdapter(embedder)
-    passages = json.loads((work / "passages.json").read_text())
+    passages = json.loads((work / PASSAGES).read_text())
     ids = [str(number) for number in range(len(passages))]
 
     def words(texts: list[str], names: list[str]) -> None:
@@ -238,7 +239,7 @@ def theirs_read(work: Path) -> dict[str, float]:
 
     from rag.embedder import load_embedder
     from rag.langchain_plugs import EmbedderAdapter
-    from rag.lexical import tokens_of
+    from rag.words import tokens_of
 
     embedder = load_embedder()
     embedder.encode_queries(["warm"])
