@@ -135,4 +135,15 @@ def trainable_in_float32(model: Any) -> Any:
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.float32)
+    _heads_take_what_comes(model)
     return model
+
+
+def _heads_take_what_comes(model: Any) -> None:
+    """A head in float32 on a base whose last layer speaks bfloat16: what goes in is cast, where no autocast does it."""
+    from peft.utils import ModulesToSaveWrapper
+
+    for wrapper in model.modules():
+        if isinstance(wrapper, ModulesToSaveWrapper):
+            for head in wrapper.modules_to_save.values():
+                head.register_forward_pre_hook(lambda one, given: (given[0].to(one.weight.dtype), *given[1:]))

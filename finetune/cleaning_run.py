@@ -6,7 +6,6 @@ Memory does not grow with the text: rows wait in a file beside the result, their
 from __future__ import annotations
 
 import signal
-import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,7 @@ from finetune.cleaning import CleaningRules, cleaned, evaluation_grams, overlaps
 from finetune.duplicates import RowKeys, keys_of
 from finetune.record_readers import BadRowHandler, ReadingRules, raise_bad_row, read_records
 from finetune.records import as_line, as_row, from_row
-from finetune.row_files import opened_to_write
+from finetune.whole_files import opened_to_write, temporary_folder_beside
 
 CHUNK = 400  # records handed to a worker at a time
 WAITING = 4  # chunks in flight for each worker: what bounds the memory
@@ -98,14 +97,14 @@ def clean_files(
         report.unreadable += 1
         bad_row(problem)
 
-    evaluation = _evaluation(against, rules.overlap_tokens)
+    evaluation = _evaluation(against, rules.overlap_tokens, unreadable)
     with (
-        tempfile.TemporaryDirectory(dir=_made(out.parent), prefix=f".{out.name}.") as folder,
+        temporary_folder_beside(out) as folder,
         _removed_rows(report_to) as removed,
     ):
-        keys = RowKeys(Path(folder), rules.near_duplicates)
-        kept_places = (Path(folder) / "places").open("w+b")
-        with (Path(folder) / "rows").open("w+b") as rows:
+        keys = RowKeys(folder, rules.near_duplicates)
+        kept_places = (folder / "places").open("w+b")
+        with (folder / "rows").open("w+b") as rows:
             for chunk in _cleaned_chunks(_chunks(paths, reading, unreadable), rules, evaluation, workers):
                 _keep(chunk, paths, report, keys, rows, kept_places, removed)
                 progress("records", report.read, 0)
@@ -116,13 +115,8 @@ def clean_files(
     return report
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _evaluation(paths: Sequence[Path], tokens: int) -> frozenset[str]:
-    records = [located.record for path in paths for located in read_records(path)]
+def _evaluation(paths: Sequence[Path], tokens: int, bad_row: BadRowHandler) -> frozenset[str]:
+    records = [located.record for path in paths for located in read_records(path, bad_row=bad_row)]
     return evaluation_grams(records, tokens)
 
 

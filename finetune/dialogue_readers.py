@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from finetune.records import DialogueRecord, InvalidRecord, PreferenceRecord, dialogue, shape_of
+from finetune.records import DISLIKED, LIKED, DialogueRecord, InvalidRecord, PreferenceRecord, dialogue, shape_of
 from finetune.turns import dialogue_of, listed_turns, marked_turns, prompting, speaker_of, spoken_text
 
 Turns = list[tuple[Any, str]]
@@ -45,7 +45,7 @@ def history_turns(history: Any) -> Turns:
 def opinion_tags(row: dict[str, Any]) -> tuple[str, ...]:
     """KTO's thumb up or down, as a tag."""
     verdict = row.get("kto_tag", row.get("label"))
-    return (("liked" if verdict else "disliked"),) if isinstance(verdict, bool) else ()
+    return ((LIKED if verdict else DISLIKED),) if isinstance(verdict, bool) else ()
 
 
 def alpaca(row: Any) -> Iterator[DialogueRecord | PreferenceRecord]:

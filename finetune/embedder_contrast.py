@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from finetune.embedder_corpus import PairGroup
 from finetune.embedder_encoder import Encoder, mixed_precision, vectors_of
-from finetune.embedder_loop import LoopSettings, Progress, train_loop
 from finetune.embedder_tokens import START_ID
+from finetune.guarded_loop import LoopSettings, Progress, train_loop
 
 SHORTEST_CROPPED = 24  # tokens of a passage that can be cropped
 QUERY_CROP = (5, 32)  # tokens of the shorter crop

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from finetune.embedder_encoder import Encoder, mixed_precision
-from finetune.embedder_loop import LoopSettings, Progress, train_loop
 from finetune.embedder_tokens import FIRST_WORD_ID, MASK_ID
+from finetune.guarded_loop import LoopSettings, Progress, train_loop
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from finetune.cleaning import prescribing
 from finetune.records import DialogueRecord, Message, dialogue
@@ -58,7 +58,7 @@ class GroundingRules:
 class Grounded:
     """What was made, and why questions gave no row."""
 
-    records: list[DialogueRecord] = field(default_factory=list)
+    records: list[Any] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
@@ -111,7 +111,7 @@ def _grounded(
         hit.passage
         for hit in assistant.search.search(one.question, rules.passages * 3, PassageFilter(language=one.language))
     ]
-    unhelpful = [passage for passage in found if not _may_answer(passage, one)][: rules.passages - 1]
+    unhelpful = [passage for passage in found if not may_answer(passage, one)][: rules.passages - 1]
     abstains = rng.random() < rules.abstain_share
     shown = list(unhelpful) if abstains else [one.passage, *unhelpful]
     if abstains and not shown:
@@ -153,7 +153,7 @@ def cited(text: str, key: str, language: Language) -> str:
     )
 
 
-def _may_answer(passage: Passage, one: AskedPassage) -> bool:
+def may_answer(passage: Passage, one: AskedPassage) -> bool:
     """Whether a passage is of the same guide, or names what is asked about: such a one is no negative."""
     if passage.source_id == one.passage.source_id:
         return True
@@ -315,14 +315,6 @@ def told_at_once(record: DialogueRecord) -> DialogueRecord:
         told.append(f"{question.content.splitlines()[0].rstrip('？?')}: {answer.content}")
     tags = tuple("advise" if tag == "ask" else tag for tag in record.tags)
     return replace(record, messages=(Message("user", "\n".join(told)), record.messages[-1]), tags=tags)
-
-
-KINDS: dict[str, Callable[[Assistant, GroundingRules, Progress], Grounded]] = {
-    "grounded": grounded_records,
-    "routing": routing_records,
-    "urgency": urgency_records,
-    "follow_up": follow_up_records,
-}
 
 
 def _some(rows: list[T], rules: GroundingRules, rng: random.Random) -> list[T]:

@@ -17,7 +17,8 @@ from finetune.exam_prompt import answered_letters, exam_prompt
 from finetune.grounding_check import admitted_share
 from finetune.record_readers import ReadingRules, read_records
 from finetune.records import ChoiceRecord, DialogueRecord
-from finetune.row_files import BadRow, rows_of
+from finetune.row_files import rows_of
+from finetune.rows import BadRow
 from finetune.stage_rows import StageRow
 from finetune.supervision import supervised_dialogue
 from finetune.text_measures import bleu4, repetition, rouge

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.mixing import InvalidMixture, load_mix, with_persona
+from finetune.mixing import check_is_there, with_persona
+from finetune.mixture_config import load_mix
 from finetune.record_readers import ReadingRules, read_records
 from finetune.records import InvalidData, InvalidRecord, TrainingRecord, kind_of
 from finetune.rendering import Template, marked_tokens, rendered_text, rendered_tokens
@@ -49,21 +50,21 @@ def previewed(
 
 def _first(path: Path, data_dir: Path, number: int) -> Iterator[tuple[TrainingRecord, str]]:
     if path.suffix != ".toml":
-        for located in read_records(path, ReadingRules(at_most=number)):
+        for located in read_records(path, ReadingRules(at_most=number), _tell):
             yield located.record, f"{path.name}:{located.line}"
         return
     config = load_mix(path)
     for source in config.sources:
         file = data_dir / source.file
-        if not file.is_file():
-            raise InvalidMixture(
-                f"{path.name}: {source.name}: {file} is not there; `daozhen data doctor` says where data sets are to be had"
-            )
-        for located in read_records(
-            file, ReadingRules(source.reader, source=source.name, licence=source.licence, at_most=number)
-        ):
+        check_is_there(file, source, config)
+        rules = ReadingRules(source.reader, source=source.name, licence=source.licence, at_most=number)
+        for located in read_records(file, rules, (lambda _: None) if source.skip_bad else _tell):
             place = f"{source.file}:{located.line}"
             yield with_persona(located.record, config, place), place
+
+
+def _tell(problem: str) -> None:
+    raise InvalidData(problem)
 
 
 def _shown(record: TrainingRecord, place: str, tokenizer: Any, max_tokens: int | None) -> PreviewedRecord:

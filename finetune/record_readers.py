@@ -9,7 +9,9 @@ from typing import Any
 
 from finetune import dialogue_readers, exam_readers, preference_readers, text_readers
 from finetune.records import InvalidData, InvalidRecord, TrainingRecord, from_row, shape_of, with_origin
-from finetune.row_files import BadRow, Row, rows_of, suffix_of
+from finetune.row_files import rows_of
+from finetune.rows import BadRow, Row
+from finetune.text_files import check_is_file, suffix_of, told_where
 from knowledge.errors import InvalidUsage
 
 RowReader = Callable[[Any], Iterator[TrainingRecord]]
@@ -159,13 +161,15 @@ def read_records(
 
 
 def _located(path: Path, rules: ReadingRules) -> Iterator[tuple[int, TrainingRecord] | BadRow]:
-    whole = _whole_file_reader(path, rules)
-    if whole is not None:
-        try:
-            yield from whole.read(path)
-        except InvalidRecord as fault:
-            yield BadRow(1, f"expected {fault}")
-        return
+    check_is_file(path)
+    with told_where(path):
+        whole = _whole_file_reader(path, rules)
+        if whole is not None:
+            try:
+                yield from whole.read(path)
+            except InvalidRecord as fault:
+                yield BadRow(1, f"expected {fault}")
+            return
     last: Reader | None = READERS.get(rules.reader)
     for row in rows_of(path):
         if isinstance(row, BadRow):
@@ -187,7 +191,7 @@ def _is_first(reader: Reader, value: Any) -> bool:
 def _whole_file_reader(path: Path, rules: ReadingRules) -> WholeFileReader | None:
     if rules.reader in FILE_READERS:
         return FILE_READERS[rules.reader]
-    if rules.reader != AUTO or rules.columns or not path.is_file():
+    if rules.reader != AUTO or rules.columns:
         return None
     return next((reader for reader in FILE_READERS.values() if reader.recognises(path)), None)
 

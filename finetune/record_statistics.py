@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import ceil, log
 from typing import Any
 
 from finetune.records import DialogueRecord, TrainingRecord, kind_of
 
-_BUCKETS = 400  # lengths are counted in buckets that grow by 3 %, so that memory does not grow with the rows
-_GROWTH = 1.03
+_GROWTH = 1.03  # lengths are counted in buckets that grow by 3 %, so that memory does not grow with the rows
 SHARES = (0.05, 0.5, 0.95, 0.99)
 
 
@@ -44,12 +44,7 @@ class Lengths:
 
 
 def _bucket(length: int) -> int:
-    bucket = 0
-    bound = 1.0
-    while bound < length and bucket < _BUCKETS:
-        bound *= _GROWTH
-        bucket += 1
-    return bucket
+    return ceil(log(length, _GROWTH)) if length > 1 else 0
 
 
 @dataclass

@@ -21,9 +21,10 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from finetune.row_files import opened_to_write
+from finetune.whole_files import opened_to_write
 from knowledge.errors import AssistantError
 
+LIKED, DISLIKED = "liked", "disliked"  # tags: the thumb an answer was given
 Role = Literal["user", "assistant"]
 
 
@@ -50,7 +51,8 @@ class Message:
 class DialogueRecord:
     """Alternating turns that begin with the user and end with the assistant, who is the one that is trained.
 
-    tags say what the row is, such as `ask`, `advise`, `grounded`, `abstains`, `department:心内科`.
+    tags say what the row is, such as `ask`, `advise`, `grounded`, `abstains`, `department:心内科`. passages: what the last
+    answer may rest on, as they stand in the prompt: rewards that can be verified hold an answer against them.
     """
 
     messages: tuple[Message, ...]
@@ -58,6 +60,7 @@ class DialogueRecord:
     source: str = ""
     licence: str = ""
     tags: tuple[str, ...] = ()
+    passages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         roles = [message.role for message in self.messages]
@@ -194,7 +197,7 @@ def from_row(row: Any) -> TrainingRecord:
     for name in ("messages", "prompt"):
         if name in values:
             values[name] = messages_of(values[name])
-    for name in ("tags", "answers"):
+    for name in ("tags", "answers", "passages"):
         if name in values:
             values[name] = texts_of(values[name], name)
     if "options" in values and not (

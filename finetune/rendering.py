@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from finetune.exam_prompt import exam_prompt
 from finetune.records import (
     ChoiceRecord,
     DialogueRecord,
@@ -122,11 +123,11 @@ def rendered_text(record: TrainingRecord, template: Template, train_on: TrainOn 
 
 
 def choice_messages(record: ChoiceRecord) -> tuple[Message, Message]:
-    """A question with options as a dialogue."""
-    options = "\n".join(f"{letter}. {text}" for letter, text in record.options.items())
+    """A question with options as a dialogue, asked as it is when a model is measured."""
+    (asked,) = exam_prompt(record.question, record.options)
     answer = ", ".join(record.answers)
     return (
-        Message("user", f"{record.question}\n{options}"),
+        Message("user", asked["content"]),
         Message("assistant", f"{answer}\n{record.explanation}" if record.explanation else answer),
     )
 

@@ -1,9 +1,10 @@
 """The rows a stage learns from, out of JSON Lines: our own records, or the columns the field's trainers read.
 
     pt     {"text"}
-    sft    {"messages"}, or {"prompt", "completion"}
+    sft    {"messages"}, or {"prompt", "completion"}, or an exam question of ours ({"kind": "choice", ...})
     rm dpo {"prompt", "chosen", "rejected"}
-    kto    {"prompt", "completion", "label"}: label is the thumb, true or false
+    kto    {"prompt", "completion", "label"}: label is the thumb, true or false; or a dialogue of ours with the tag
+           liked or disliked
     grpo ppo {"prompt"}, or {"question", "options", "answers"}, or {"messages"} whose last answer is left out
 
 A prompt is text or messages; "system" may stand beside any. Files may be compressed (.gz, .xz).
@@ -15,11 +16,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from finetune.exam_prompt import exam_prompt
-from finetune.records import InvalidRecord, from_row, shape_of
-from finetune.row_files import BadRow, rows_of
+from finetune.records import DISLIKED, LIKED, ChoiceRecord, InvalidRecord, from_row, shape_of
+from finetune.rendering import choice_messages
+from finetune.row_files import rows_of
+from finetune.rows import BadRow
 from knowledge.errors import TrainingFailed
 
 Messages = list[dict[str, str]]
@@ -127,6 +130,11 @@ def _pt(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sft(row: dict[str, Any]) -> dict[str, Any]:
+    if DISLIKED in _thumbs(row):
+        raise _Unexpected("answers worth learning: one with a thumb down is for stage kto")
+    if row.get("kind") == "choice":
+        asked, answer = choice_messages(cast(ChoiceRecord, from_row(row)))
+        return {"messages": [asked.as_row(), answer.as_row()]}
     if "messages" in row:
         return {"messages": _messages(row["messages"], row.get("system", ""))}
     if "prompt" in row and "completion" in row:
@@ -140,7 +148,15 @@ def _pair(row: dict[str, Any]) -> dict[str, Any]:
     return {"prompt": _prompt(row), "chosen": _answer(row, "chosen"), "rejected": _answer(row, "rejected")}
 
 
+def _thumbs(row: dict[str, Any]) -> set[str]:
+    """The thumb one of our own dialogues bears as a tag."""
+    return {LIKED, DISLIKED} & set(row.get("tags", ())) if row.get("kind") == "dialogue" else set()
+
+
 def _thumb(row: dict[str, Any]) -> dict[str, Any]:
+    if thumbs := _thumbs(row):
+        *prompt, answer = _messages(row["messages"], row.get("system", ""))
+        return {"prompt": prompt, "completion": [answer], "label": LIKED in thumbs}
     if not isinstance(row.get("label"), bool):
         raise _Unexpected("prompt, completion and label (true or false)")
     return {"prompt": _prompt(row), "completion": _answer(row, "completion"), "label": row["label"]}

@@ -46,3 +46,7 @@ SECTION_QUESTIONS: dict[str, dict[Language, tuple[str, ...]]] = {  # what patien
         "en": ("How can I prevent {title}?", "When should {title} be checked again?"),
     },
 }
+DETAIL_QUESTIONS: dict[Language, tuple[str, ...]] = {  # after a clause of a guide's sentence
+    "zh": ("{title}，{clause}，是这样吗？", "{clause}是怎么回事？", "听说{clause}，对吗？", "{title}的话{clause}吗？", "我有{title}，{clause}要注意什么？", "{clause}"),
+    "en": ("{title}: is it true that {clause}?", "What about {clause}?", "I have {title}. What does it mean that {clause}?", "{clause}?", "Can you tell me about {clause} with {title}?"),
+}  # fmt: skip

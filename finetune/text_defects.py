@@ -8,7 +8,7 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from itertools import pairwise
+from operator import add
 
 _CJK = r"\u3400-\u9fff"
 _BROKEN = re.compile(r"\ufffd|锟斤拷|烫烫烫|屯屯屯|[\ue000-\uf8ff]|[\x00-\x08\x0b\x0c\x0e-\x1f]{2,}")
@@ -120,7 +120,7 @@ def repeats(text: str) -> bool:
         raw = text.encode("utf-8", "replace")
         if len(zlib.compress(raw, 1)) * 4 > len(raw):
             return False  # what compresses little repeats little
-    elif max(Counter(map("".join, pairwise(text))).values(), default=0) < 5:
+    elif max(Counter(map(add, text, text[1:])).values(), default=0) < 5:
         return False  # said five times in a row, two neighbouring characters are there five times
     if any(re.search(r"\w", match[1]) and not match[1].isdigit() for match in _UNIT.finditer(text)) or _WORDS.search(
         text

@@ -17,7 +17,9 @@ from finetune.records import (
     dialogue,
     shape_of,
 )
-from finetune.row_files import BadRow, Row, opened, table_rows
+from finetune.row_files import table_rows
+from finetune.rows import BadRow, Row
+from finetune.text_files import opened
 from finetune.turns import dialogue_of, spoken_text
 
 _FIELD = re.compile(r"^([^\s:：]{1,12})[:：]\s*(.*)$")

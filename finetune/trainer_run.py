@@ -74,6 +74,7 @@ def trainer_arguments(job: Job, total_batch: int | None = None) -> dict[str, Any
     if training.evaluate_every:
         arguments |= {
             "eval_strategy": "steps",
+            "eval_on_start": True,  # what the stage began from stands beside what it came to
             "eval_steps": training.evaluate_every,
             "load_best_model_at_end": bool(training.patience),
             "metric_for_best_model": "eval_loss",

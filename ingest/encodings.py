@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import codecs
-import re
-from functools import cache
 
 from ingest.documents import SourceFile
+from knowledge.characters import code_of
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -15,10 +14,6 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_HAN = re.compile(r"[\u3400-\u9fff]")
-_LONE_HIGH_BYTE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
-_HIGH_BYTE = re.compile(rb"[\x80-\xff]")
-COMMON_SHARE = 0.9  # of a text's Chinese characters, among the frequent ones of its code; real text has 0.95-1.0
 MOST_BROKEN = 0.005  # broken bytes a character, up to which a text is still UTF-8
 
 
@@ -33,28 +28,6 @@ def decoded(file: SourceFile, raw: bytes, charset: str | None = None) -> str:
     if text is None:
         raise file.fault("neither UTF-8 nor GB18030 text", "save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-@cache
-def frequent_characters(code: str, leads: tuple[int, int]) -> frozenset[str]:
-    """The Chinese characters with lead bytes in a range (the second value is outside) of a double-byte code."""
-    pairs = (bytes((lead, trail)) for lead in range(*leads) for trail in range(0x40, 0xFF))
-    return frozenset(character for pair in pairs if len(character := pair.decode(code, "ignore")) == 1)
-
-
-def frequent_in_gb(text: str) -> float:
-    """Share among the 3,755 characters of GB 2312's first level: 0.95-1.0 in simplified text."""
-    return _share(text, frequent_characters("gb2312", (0xB0, 0xD8)))
-
-
-def frequent_in_big5(text: str) -> float:
-    """Share among the 5,401 characters of Big5's first level: 0.95-1.0 in traditional text."""
-    return _share(text, frequent_characters("big5", (0xA4, 0xC7)))
-
-
-def _share(text: str, characters: frozenset[str]) -> float:
-    found = _HAN.findall(text)
-    return sum(map(characters.__contains__, found)) / len(found) if found else 0.0
 
 
 def _with_mark(raw: bytes) -> str | None:
@@ -97,20 +70,5 @@ def _named(raw: bytes, charset: str | None) -> str | None:
 
 
 def _chinese_or_latin(raw: bytes) -> str | None:
-    lone, high = len(_LONE_HIGH_BYTE.findall(raw)), len(_HIGH_BYTE.findall(raw))
-    if high and lone > high / 2:  # Chinese bytes come in pairs; a curly quote or an accent stands alone
-        return raw.decode("cp1252", "replace")
-    simplified, traditional = _in_code(raw, "gb18030"), _in_code(raw, "big5")
-    if simplified is not None and frequent_in_gb(simplified) >= COMMON_SHARE:
-        return simplified
-    if traditional is not None and frequent_in_big5(traditional) >= COMMON_SHARE:
-        return traditional
-    wide = (raw.decode(code, "replace") for code in ("utf-16-le", "utf-16-be"))
-    return next((text for text in wide if frequent_in_gb(text) >= COMMON_SHARE), simplified)
-
-
-def _in_code(raw: bytes, code: str) -> str | None:
-    try:
-        return codecs.getincrementaldecoder(code)().decode(raw)
-    except UnicodeDecodeError:
-        return None
+    code = code_of(raw)
+    return codecs.getincrementaldecoder(code)("replace").decode(raw) if code else None

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from functools import cache
 
-from ingest.encodings import frequent_characters, frequent_in_big5, frequent_in_gb
+from knowledge.characters import frequent_characters, frequent_in_big5, frequent_in_gb
 
 GARBLED = 0.10  # score from which a page is left out; calibrated by tests/benchmarks/reading.py --garble
 SUSPECT = 0.02  # score from which a page is taken with a warning

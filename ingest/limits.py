@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from knowledge.errors import InvalidSettings
+from rag.config import SETTINGS_FILE, home_dir, load_table
 
 MIB = 1024 * 1024
 
@@ -39,21 +38,5 @@ class ReadingLimits:
 def load_limits(config: Path | None = None) -> ReadingLimits:
     """The limits in the `[reading]` table of a config.toml, the defaults elsewhere. Raises InvalidSettings naming the key."""
     if config is None:
-        from rag.config import SETTINGS_FILE, home_dir
-
         config = home_dir() / SETTINGS_FILE
-    if not config.is_file():
-        return ReadingLimits()
-    try:
-        chosen = tomllib.loads(config.read_text(encoding="utf-8")).get("reading", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        raise InvalidSettings(f"{config}: not readable TOML ({fault}); mend or remove it") from None
-    known = [field.name for field in fields(ReadingLimits)]
-    if not isinstance(chosen, dict):
-        raise InvalidSettings(f"{config}: reading is no table; write [reading] and below it one of: {', '.join(known)}")
-    for key, value in chosen.items():
-        if key not in known:
-            raise InvalidSettings(f"{config}: unknown setting reading.{key}; known: {', '.join(known)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise InvalidSettings(f"{config}: reading.{key} is {value!r}; it needs a number above 0")
-    return replace(ReadingLimits(), **{key: type(getattr(ReadingLimits, key))(value) for key, value in chosen.items()})
+    return load_table(config, "reading", ReadingLimits())

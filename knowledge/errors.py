@@ -94,3 +94,7 @@ class MissingExtra(AssistantError):
 
 class WriterUnavailable(AssistantError):
     """The language model that writes answers cannot be had, or failed; the extractive writer answers instead."""
+
+
+class WriterBusy(WriterUnavailable):
+    """The language model is writing as many answers as it may; the extractive writer answers instead."""

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from knowledge.errors import WriterUnavailable
 from knowledge.hotlines import load_hotlines
 from knowledge.not_answered import NotAnswered, load_not_answered
 from knowledge.records import Language
 from knowledge.red_flags import RedFlag
 from knowledge.replies import Abstention, AnswerPiece, AnswerSentence, Citation, CitedAnswer
 from knowledge.urgency import UrgencyLevel
-from rag.evidence import Evidence
 from rag.evidence_search import Asked, gather_evidence
-from rag.gates import Admitted, answer_sentence, citation_of, judge
 from rag.medicines import asks_for_dose
 from rag.retriever import HybridSearch
 from rag.wording import normalise
-from rag.writers import ExtractiveWriter, Writer
+from rag.writers import Writer
+from rag.written_answer import written_answer
 
 Keyed = TypeVar("Keyed", AnswerSentence, Citation)
-MIN_MODEL_SENTENCES = 2  # let through; with fewer the extractive answer is given instead
 
 _ABSTAINS = {
     "zh": "资料里没有足够的依据回答这个问题，我不能凭空说。请把这个问题留给{department}的医生，或者在导诊台当面问护士。",
     "en": "The documents at hand do not say enough to answer this, and I will not guess. Please ask a doctor in {department}, or the nurse at the desk.",
-}
-_NOTES = {
-    "unavailable": {
-        "zh": "语言模型暂时用不了，以下是资料原文中的句子。",
-        "en": "The language model is unavailable just now; these are sentences of the documents themselves.",
-    },
-    "too_little": {
-        "zh": "语言模型写的内容没有通过核对，以下是资料原文中的句子。",
-        "en": "What the language model wrote did not pass the checks; these are sentences of the documents themselves.",
-    },
 }
 MAX_FLAGS_ADVISED = 3
 _HOTLINES = {"zh": "求助电话", "en": "Helplines"}
@@ -112,45 +99,8 @@ def answer_from_passages(
     evidence = gather_evidence(asked, search, k)
     if evidence is None or (kind is not None and evidence.passages[0].passage.kind != "document"):
         return abstention(asked, kind)
-    written = yield from _written(writer, evidence)
+    written = yield from written_answer(writer, evidence)
     return written or abstention(asked)
-
-
-def _written(writer: Writer, evidence: Evidence) -> Generator[AnswerPiece, None, CitedAnswer | None]:
-    """The writer's answer; where it fails or too little of it passes, the extractive one with a note that says so."""
-    note = ""
-    pieces: list[AnswerPiece] = []
-    if not isinstance(writer, ExtractiveWriter):
-        try:
-            for piece in _admitted(writer, evidence):
-                pieces.append(piece)
-                yield piece
-        except WriterUnavailable:
-            note = "unavailable"
-        if len(pieces) >= MIN_MODEL_SENTENCES:
-            return _whole(pieces, writer.name, _NOTES[note][evidence.language] if note else "")
-        note = note or "too_little"
-    pieces = pieces[:0]
-    for piece in _admitted(ExtractiveWriter(), evidence):
-        pieces.append(piece)
-        yield piece
-    return _whole(pieces, ExtractiveWriter.name, _NOTES[note][evidence.language] if note else "") if pieces else None
-
-
-def _admitted(writer: Writer, evidence: Evidence) -> Iterator[AnswerPiece]:
-    """The sentences that pass the gates, each once, numbered through."""
-    shown: set[str] = set()
-    for draft in writer.write(evidence):
-        judged = judge(draft, evidence)
-        if isinstance(judged, Admitted) and judged.sentence.text not in shown:
-            shown.add(judged.sentence.text)
-            key = str(len(shown))
-            yield AnswerPiece(answer_sentence(judged, key), citation_of(judged, key))
-
-
-def _whole(pieces: Sequence[AnswerPiece], writer: str, note: str) -> CitedAnswer:
-    sentences, citations = (piece.sentence for piece in pieces), (piece.citation for piece in pieces)
-    return CitedAnswer(tuple(sentences), tuple(citations), writer, note)
 
 
 def kind_not_answered(question: str) -> NotAnswered | None:

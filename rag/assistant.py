@@ -103,6 +103,15 @@ class Assistant:
         note = self._note(conversation, triage, findings, spoken)
         yield AssistantReply(spoken, triage, answer, None, conversation, message, card, note)
 
+    def current(self) -> Assistant:
+        """The same assistant over the one generation that serves now: a reply, its citations and their pages are of it."""
+        return replace(self, search=self.search.current())
+
+    @property
+    def generation(self) -> str:
+        """The name of the index's generation that serves now."""
+        return self.search.index.manifest.generation
+
     def hand_off(self, conversation: Conversation, language: Language) -> HandOffNote:
         """The note for the nurse on the patient being talked about, in the nurse's language, whatever the patient's."""
         findings = self.matcher.read(conversation.said())

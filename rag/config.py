@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import platformdirs
 
@@ -14,6 +17,7 @@ from knowledge.hotlines import DEFAULT_LOCALE
 
 HOME_VARIABLE = "DAOZHEN_HOME"
 SETTINGS_FILE = "config.toml"
+Limits = TypeVar("Limits", bound=Any)
 
 
 def quiet_libraries() -> None:
@@ -43,7 +47,8 @@ class Settings:
     locale: whose telephone numbers are told (knowledge/hotlines.yaml).
 
     model: who writes answers: "" (the passages' own sentences), a model's folder, or `provider:name`; adapter: a LoRA
-    folder for it; model_url: where a served model answers; allow_remote_model: an administrator's leave to send masked
+    folder for it; model_url: where a served model answers, else $OPENAI_BASE_URL; model_is_local: that address, a private
+    one, is the hospital's own, so nothing is masked; allow_remote_model: an administrator's leave to send masked
     questions to a model that does not run on this machine; writer_seconds: an answer's time, then the extractive one is given;
     idle_seconds: with nobody at the screen, after which it clears for the next patient."""
 
@@ -58,6 +63,7 @@ class Settings:
     model: str = ""
     adapter: str = ""
     model_url: str = ""
+    model_is_local: bool = False
     allow_remote_model: bool = False
     writer_seconds: float = 60.0
     idle_seconds: int = 300
@@ -85,7 +91,8 @@ def load_settings(home: Path | None = None) -> Settings:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         raise InvalidSettings(f"{path}: not readable TOML ({fault}); mend or remove it") from None
-    values.pop("reading", None)  # limits on source files: ingest/limits.py reads that table
+    for table in ("reading", "served"):  # limits, each read where it is used: ingest/limits.py, rag/served_writer.py
+        values.pop(table, None)
     known = {field.name: field for field in fields(Settings) if field.name != "home"}
     for key, value in values.items():
         if key not in known:
@@ -94,6 +101,29 @@ def load_settings(home: Path | None = None) -> Settings:
         if not isinstance(value, expected) and not (expected is float and isinstance(value, int)):
             raise InvalidSettings(f"{path}: {key} is {value!r}; it needs a {expected.__name__}")
     return Settings(home, **values)
+
+
+def load_table(path: Path, name: str, defaults: Limits, may_be_zero: Collection[str] = ()) -> Limits:
+    """The limits in one table of a config.toml, the defaults elsewhere. defaults: a dataclass of numbers above 0.
+
+    Raises InvalidSettings naming the key.
+    """
+    if not path.is_file():
+        return defaults
+    try:
+        chosen = tomllib.loads(path.read_text(encoding="utf-8")).get(name, {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise InvalidSettings(f"{path}: not readable TOML ({fault}); mend or remove it") from None
+    known = {field.name: type(getattr(defaults, field.name)) for field in fields(defaults)}
+    if not isinstance(chosen, dict):
+        raise InvalidSettings(f"{path}: {name} is no table; write [{name}] and below it one of: {', '.join(known)}")
+    for key, value in chosen.items():
+        if key not in known:
+            raise InvalidSettings(f"{path}: unknown setting {name}.{key}; known: {', '.join(known)}")
+        number = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+        if not number or known[key](value) < 0 or (known[key](value) == 0 and key not in may_be_zero):
+            raise InvalidSettings(f"{path}: {name}.{key} is {value!r}; it needs a number above 0")
+    return replace(defaults, **{key: known[key](value) for key, value in chosen.items()})
 
 
 def keep_settings(home: Path, values: dict[str, object]) -> Path:

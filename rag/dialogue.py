@@ -51,6 +51,10 @@ class Dialogue:
     index: PassageIndex
     _dangers: dict[str, frozenset[str]] = field(default_factory=dict, compare=False)
 
+    def over(self, index: PassageIndex) -> Dialogue:
+        """The same rules over another generation's guides."""
+        return replace(self, index=index, _dangers={})
+
     def heard(self, conversation: Conversation, text: str, language: Language | None) -> Conversation:
         """The conversation with the message added: to whose episode, as an answer or not, of which kind."""
         turn = answered(text, conversation.pending, self.bank, self._words_for(conversation))

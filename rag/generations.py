@@ -47,9 +47,14 @@ def finished_generations(index_dir: Path) -> list[Path]:
 
 
 def pointer_state(index_dir: Path) -> PointerState | None:
-    """What to compare to notice a new generation: one look at the file system, microseconds."""
+    """What to compare to notice a new generation."""
+    return file_state(index_dir / POINTER)
+
+
+def file_state(path: Path) -> PointerState | None:
+    """What to compare to notice that a file was replaced: one look at the file system, microseconds. None: not there."""
     try:
-        found = os.stat(index_dir / POINTER)
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size

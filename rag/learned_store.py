@@ -51,6 +51,11 @@ def folder_of(home: Path) -> Path:
     return home / FOLDER
 
 
+def pointer_of(home: Path) -> Path:
+    """The file that is replaced whenever something else serves."""
+    return folder_of(home) / POINTER
+
+
 def save(
     home: Path, routing: LearnedRouting, cases: Sequence[SolvedCase], figures: Mapping[str, Any], learned_at: str
 ) -> Path:

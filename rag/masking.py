@@ -46,21 +46,31 @@ _STREET = rf"{_HAN}{{1,10}}?(?:路|街|大道|胡同|巷|弄|村|镇|乡|屯|小
 _PLACE = rf"{_HAN}{{2,7}}?(?:省|自治区|市){_HAN}{{1,7}}?(?:市|州|县|(?<![社小地市])区|镇|乡|村)(?:{_HAN}{{1,6}}?(?:县|镇|乡|村))*"
 _HOUSE = r"(?:[0-9A-Za-z一二三四五六七八九十百]+(?:号楼|号院|号|栋|幢|单元|弄|室|层|组|楼|座)[-\s]?)+(?:\d{2,5}室?)?"
 
-# Each: (what is looked for, what stands instead). Order matters: the longest forms first.
-_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), MAIL),
-    (re.compile(r"(?<![\dA-Za-z])\d{6}[ -]?(?:18|19|20)\d{2}[ -]?\d{4}[ -]?\d{3}[\dXx](?![\dA-Za-z])"), NUMBER),
-    (re.compile(r"(?<!\d)(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"), NUMBER),
-    (re.compile(r"(?<!\d)\(?0\d{2,3}\)?[- ]?\d{7,8}(?!\d)"), NUMBER),
-    (re.compile(r"(?<!\d)0\d{4}[- ]\d{6}(?!\d)"), NUMBER),
+# What a text must hold for a rule to find anything in it: most hold none of it, and are spared the rule.
+_AT, _DIGIT, _CAPITAL, _DOT = re.compile("@"), re.compile(r"\d"), re.compile(r"[A-Z]"), re.compile("·")
+_SPOKEN_NUMBER = re.compile(r"[一幺][三四五六七八九][零〇一二三四五六七八九幺]")
+_HOME, _REGION, _SEX, _SAID, _CALLED = (re.compile(words) for words in ("[住址]", "[省市区]", "[男女]", "[是姓]", "叫"))
+_HOUSE_AFTER_STREET = re.compile(r"[路街道同巷弄村镇乡屯区园寓苑][0-9A-Za-z一二三四五六七八九十百]")
+_INTRODUCED, _KIN_NAMED = re.compile("姓名|名字|联系人|家属"), re.compile(_KIN)
+_TITLED = re.compile("先生|女士|小姐|同志|大夫|医生|主任|教授|护士|阿姨|大爷|大妈")
+
+# Each: (what the text must hold, what is looked for, what stands instead). Order matters: the longest forms first.
+_RULES: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = (
+    (_AT, re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), MAIL),
+    (_DIGIT, re.compile(r"(?<![\dA-Za-z])\d{6}[ -]?(?:18|19|20)\d{2}[ -]?\d{4}[ -]?\d{3}[\dXx](?![\dA-Za-z])"), NUMBER),
+    (_DIGIT, re.compile(r"(?<!\d)(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"), NUMBER),
+    (_DIGIT, re.compile(r"(?<!\d)\(?0\d{2,3}\)?[- ]?\d{7,8}(?!\d)"), NUMBER),
+    (_DIGIT, re.compile(r"(?<!\d)0\d{4}[- ]\d{6}(?!\d)"), NUMBER),
     (
+        _SPOKEN_NUMBER,
         re.compile(
             r"(?<![零〇一二三四五六七八九幺])[一幺][三四五六七八九][零〇一二三四五六七八九幺]{9}(?![零〇一二三四五六七八九幺])"
         ),
         NUMBER,
     ),
-    (re.compile(r"(?<![\d.])\+?\(?\d{1,4}\)?[- .](?:\d{2,4}[- .]){1,3}\d{3,4}(?![\d.])"), NUMBER),
+    (_DIGIT, re.compile(r"(?<![\d.])\+?\(?\d{1,4}\)?[- .](?:\d{2,4}[- .]){1,3}\d{3,4}(?![\d.])"), NUMBER),
     (
+        _DIGIT,
         re.compile(
             r"((?:住院|门诊|病案|病历|病例|病床|就诊|诊疗|挂号|医保|社保|就诊卡|身份证|护照|登记|档案|电话|手机|微信|QQ|床)(?:卡|证)?(?:号码|编号|号)?(?:是|为)?[:：#]?\s*)"
             r"(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{4,}",
@@ -69,6 +79,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{NUMBER}",
     ),
     (
+        _DIGIT,
         re.compile(
             r"\b((?:MRN|NHS|SSN|ID|passport|insurance|medical record|patient|record|chart|hospital|phone|tel|mobile)"
             r"(?: (?:no|number|id))?\.?(?: is)?[:# ]\s*)(?=[A-Za-z-]*\d)[A-Za-z0-9][A-Za-z0-9 -]{3,}[A-Za-z0-9]",
@@ -76,48 +87,59 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\1{NUMBER}",
     ),
-    (re.compile(r"(?<![\d.])(?=[A-Za-z]{0,3}\d)[A-Za-z]{0,3}\d{7,}[Xx]?(?![\d.])"), NUMBER),
+    (_DIGIT, re.compile(r"(?<![\d.])(?=[A-Za-z]{0,3}\d)[A-Za-z]{0,3}\d{7,}[Xx]?(?![\d.])"), NUMBER),
     (
+        _HOME,
         re.compile(rf"((?:家住|住在|住址|地址|住)(?:是|为)?[:：]?\s*)(?:{_CITY}|{_STREET})[^，。；,;\s]*"),
         rf"\1{ADDRESS}",
     ),
-    (re.compile(rf"(?:{_CITY})*{_STREET}{_HOUSE}"), ADDRESS),
-    (re.compile(_PLACE), ADDRESS),
+    (_HOUSE_AFTER_STREET, re.compile(rf"(?:{_CITY})*{_STREET}{_HOUSE}"), ADDRESS),
+    (_REGION, re.compile(_PLACE), ADDRESS),
     (
+        _DIGIT,
         re.compile(
             r"\b\d{1,5} (?:[A-Z][a-z]+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Close|Way|Court)\b\.?"
         ),
         ADDRESS,
     ),
-    (re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"), ADDRESS),
-    (re.compile(rf"((?:姓名|名字|患者姓名|联系人)(?:是|为|叫)?[:：]?\s*|家属[:：]\s*){_GIVEN}"), rf"\1{NAME}"),
+    (_DIGIT, re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"), ADDRESS),
     (
+        _INTRODUCED,
+        re.compile(rf"((?:姓名|名字|患者姓名|联系人)(?:是|为|叫)?[:：]?\s*|家属[:：]\s*){_GIVEN}"),
+        rf"\1{NAME}",
+    ),
+    (
+        _CALLED,
         re.compile(
             rf"((?:我|他|她|本人|孩子|宝宝|儿子|女儿|名|患者|爱人|老公|老婆|大名|小名)(?:的名字)?叫(?:做)?){_GIVEN}"
         ),
         rf"\1{NAME}",
     ),
-    (re.compile(rf"(我是)(?:{_GIVEN}){_END}"), rf"\1{NAME}"),
-    (re.compile(_FOREIGN), NAME),
-    (re.compile(rf"(我姓|免贵姓)[{_SURNAMES}]"), rf"\1{NAME}"),
+    (_SAID, re.compile(rf"(我是)(?:{_GIVEN}){_END}"), rf"\1{NAME}"),
+    (_DOT, re.compile(_FOREIGN), NAME),
+    (_SAID, re.compile(rf"(我姓|免贵姓)[{_SURNAMES}]"), rf"\1{NAME}"),
     (
+        _KIN_NAMED,
         re.compile(rf"((?:{_KIN})){_PLAIN_GIVEN}(?=[，,。；\s]|这[两几]|今[天年早晚]|昨|最近|[五六七八九]十|代诉|\d)"),
         rf"\1{NAME}",
     ),
-    (re.compile(rf"(?<!{_HAN}){_PLAIN_GIVEN}(?=[，,、 ]\s*(?:性别)?[男女](?:性)?[，,、 \d])"), NAME),
+    (_SEX, re.compile(rf"(?<!{_HAN}){_PLAIN_GIVEN}(?=[，,、 ]\s*(?:性别)?[男女](?:性)?[，,、 \d])"), NAME),
     (
+        _TITLED,
         re.compile(rf"{_BEFORE_DOCTOR}{_PLAIN_GIVEN}(?=先生|女士|小姐|同志|大夫|医生|主任|教授|护士|阿姨|大爷|大妈)"),
         NAME,
     ),
-    (re.compile(rf"{_BEFORE_DOCTOR}[{_SURNAMES}](?=先生|女士|小姐|大夫|医生|主任|教授|护士长?)"), NAME),
-    (re.compile(rf"\b((?:Mr|Mrs|Ms|Miss|Dr|Prof)\.?\s+){_ENGLISH}(?:\s+{_ENGLISH}){{0,2}}"), rf"\1{NAME}"),
+    (_TITLED, re.compile(rf"{_BEFORE_DOCTOR}[{_SURNAMES}](?=先生|女士|小姐|大夫|医生|主任|教授|护士长?)"), NAME),
+    (_CAPITAL, re.compile(rf"\b((?:Mr|Mrs|Ms|Miss|Dr|Prof)\.?\s+){_ENGLISH}(?:\s+{_ENGLISH}){{0,2}}"), rf"\1{NAME}"),
     (
+        _CAPITAL,
         re.compile(
             rf"\b(my (?:son|daughter|wife|husband|mother|father|mum|mom|dad|child|baby)\s+){_ENGLISH}(?:\s+{_ENGLISH}){{0,2}}"
         ),
         rf"\1{NAME}",
     ),
     (
+        _CAPITAL,
         re.compile(
             r"\b((?i:my (?:full )?name(?: is|['’]s)|patient:|i am called|is called|(?:son|daughter|wife|husband|mother|father|child),|patient(?:'s)? name(?: is)?:?|name:)\s+)"
             r"[A-Z][a-z'’-]+(?:\s+[A-Z][a-z'’-]+){0,2}"
@@ -129,8 +151,9 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def mask(text: str) -> str:
     """The text without what could name the patient. Masking what is masked changes nothing."""
-    for pattern, instead in _RULES:
-        text = pattern.sub(instead, text)
+    for held, pattern, instead in _RULES:
+        if held.search(text):
+            text = pattern.sub(instead, text)
     return text
 
 

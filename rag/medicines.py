@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from typing import Literal
 
 from knowledge.medicines import load_medicines
 from knowledge.records import Language
 from rag.sentences import split_sentences
 from rag.wording import normalise
 
+Prescription = Literal["dose", "instruction"]
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _CLAUSE = re.compile(r"[，,；;]")
 
@@ -40,9 +42,17 @@ def instructs(text: str) -> bool:
     return any(_has_instruction(normalise(sentence.text)) for sentence in split_sentences(text))
 
 
+def prescribes(text: str) -> Prescription | None:
+    """What of the two a text does first of all: give a dose, else instruct about a medicine; None where it does neither."""
+    plain = [normalise(sentence.text) for sentence in split_sentences(text)]
+    if any(map(_has_dose, plain)):
+        return "dose"
+    return "instruction" if any(map(_has_instruction, plain)) else None
+
+
 def may_be_shown(text: str) -> bool:
     """Whether a text neither gives a dose nor instructs about a medicine."""
-    return not (gives_dose(text) or instructs(text))
+    return prescribes(text) is None
 
 
 def asks_for_dose(question: str) -> bool:
@@ -83,15 +93,18 @@ def _has_instruction(sentence: str) -> bool:
     clauses = [clause.strip(" -") for clause in _CLAUSE.split(sentence)]
     if any(wording.zh_hard.search(clause) and not wording.left_to_doctor.search(clause) for clause in clauses):
         return True
-    about_medicine = wording.about_medicine.search(sentence) or wording.zh_names.search(sentence)
-    told = [
+    told = [  # the quick patterns first: they leave few clauses to the long one
         clause
         for clause in clauses
-        if wording.zh_instruction.search(clause) or (about_medicine and wording.zh_amount_change.search(clause))
+        if not (wording.left_to_doctor.search(clause) or wording.descriptive.search(clause))
     ]
-    if wording.zh_imperative.search(clauses[0]):
-        told.append(clauses[0])
-    return any(not (wording.left_to_doctor.search(clause) or wording.descriptive.search(clause)) for clause in told)
+    if any(wording.zh_instruction.search(clause) for clause in told):
+        return True
+    if clauses[0] in told and wording.zh_imperative.search(clauses[0]):
+        return True
+    if not any(wording.zh_amount_change.search(clause) for clause in told):
+        return False
+    return bool(wording.about_medicine.search(sentence) or wording.zh_names.search(sentence))
 
 
 def _english_instruction(sentence: str) -> bool:

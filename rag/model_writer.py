@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from knowledge.errors import WriterUnavailable
 from knowledge.prompts import ABSTAINS, answer_messages
 from rag.citations import WrittenSentence, written_sentences
-from rag.deadline import within
+from rag.deadline import Patience, Places, within
 from rag.evidence import DraftSentence, Evidence
 from rag.masking import mask
 
@@ -16,24 +17,37 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 MAX_CHARS = 6000  # of an answer; a model that runs on is cut here
+MAX_AT_ONCE = 32  # answers a model on this machine may have before it
+THINKS, SPEAKS = "<think>", "</think>"
 
 
 class ModelWriter:
     """Asks a chat model for an answer from the evidence, sentence by sentence.
 
     remote: words leave this machine; names and numbers that identify a person are masked before anything is sent.
+    seconds, first_seconds, stall_seconds: of patience with it, in all, until its first words and between words.
     """
 
     def __init__(
-        self, chat_model: BaseChatModel, name: str, *, remote: bool, seconds: float, stall_seconds: float = 20.0
+        self,
+        chat_model: BaseChatModel,
+        name: str,
+        *,
+        remote: bool,
+        seconds: float,
+        first_seconds: float | None = None,
+        stall_seconds: float = 20.0,
+        places: Places | None = None,
     ) -> None:
         self.chat_model, self.name, self.remote = chat_model, name, remote
-        self.seconds, self.stall_seconds = seconds, stall_seconds
+        self.patience = Patience(seconds, seconds if first_seconds is None else first_seconds, stall_seconds)
+        self.places = places or Places(MAX_AT_ONCE)
 
     def write(self, evidence: Evidence) -> Iterator[DraftSentence]:
         """Sentences as the model completes them; none where it says that the passages do not answer.
 
-        Raises WriterUnavailable when it fails, stalls, takes too long or says nothing readable.
+        Raises WriterUnavailable when it fails, stalls, takes too long, breaks off or says nothing readable; what had
+        been written of a sentence by then is dropped.
         """
         question = mask(evidence.question) if self.remote else evidence.question
         messages = answer_messages(
@@ -45,7 +59,8 @@ class ModelWriter:
         )
         keyed = evidence.keyed()
         written = 0
-        for sentence in within(lambda: written_sentences(self._pieces(messages)), self.seconds, self.stall_seconds):
+        pieces = within(lambda stopped: self._pieces(messages, stopped), self.patience, self.places)
+        for sentence in written_sentences(at_most(said_aloud(pieces), MAX_CHARS)):
             if abstains(sentence):
                 return
             written += 1
@@ -53,17 +68,48 @@ class ModelWriter:
         if not written:
             raise WriterUnavailable("the language model said nothing")
 
-    def _pieces(self, messages: list[Any]) -> Iterator[str]:
-        from langchain_core.messages import HumanMessage, SystemMessage
+    def _pieces(self, messages: list[Any], stopped: threading.Event) -> Iterator[str]:
+        for chunk in self.chat_model.stream(as_langchain(messages)):
+            yield text_of(chunk)
 
-        kinds = {"system": SystemMessage, "user": HumanMessage}
-        length = 0
-        for chunk in self.chat_model.stream([kinds[message.role](message.content) for message in messages]):
-            text = chunk.text if isinstance(chunk.text, str) else str(chunk.content)
-            length += len(text)
-            yield text
-            if length > MAX_CHARS:
-                return
+
+def as_langchain(messages: Iterable[Any]) -> list[Any]:
+    from langchain_core.messages import HumanMessage, SystemMessage
+
+    kinds = {"system": SystemMessage, "user": HumanMessage}
+    return [kinds[message.role](message.content) for message in messages]
+
+
+def text_of(chunk: Any) -> str:
+    """What a chunk adds to the answer's text."""
+    return chunk.text if isinstance(chunk.text, str) else str(chunk.content)
+
+
+def said_aloud(pieces: Iterable[str]) -> Iterator[str]:
+    """What a model says, without what some write between <think> and </think> first, however the pieces are cut."""
+    buffer, thinking = "", False
+    for piece in pieces:
+        buffer += piece
+        while (place := buffer.find(mark := SPEAKS if thinking else THINKS)) >= 0:
+            if not thinking:
+                yield buffer[:place]
+            buffer, thinking = buffer[place + len(mark) :], not thinking
+        begun = next((size for size in range(len(mark) - 1, 0, -1) if buffer.endswith(mark[:size])), 0)
+        settled, buffer = buffer[: len(buffer) - begun], buffer[len(buffer) - begun :]
+        if settled and not thinking:
+            yield settled
+    if buffer and not thinking:
+        yield buffer
+
+
+def at_most(pieces: Iterable[str], chars: int) -> Iterator[str]:
+    """The pieces, up to so many characters; WriterUnavailable beyond, so that no half sentence is taken for a whole one."""
+    length = 0
+    for piece in pieces:
+        length += len(piece)
+        if length > chars:
+            raise WriterUnavailable(f"the language model wrote more than {chars:,} characters")
+        yield piece
 
 
 def abstains(sentence: WrittenSentence) -> bool:

@@ -99,7 +99,7 @@ def test_a_second_run_takes_up_every_phase_that_is_there(trained: tuple[Path, di
 def test_a_stopped_loop_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     from finetune import embedder_loop
-    from finetune.embedder_loop import LoopSettings, train_loop
+    from finetune.guarded_loop import LoopSettings, train_loop
 
     def model() -> torch.nn.Module:
         torch.manual_seed(0)
@@ -180,7 +180,7 @@ def test_near_duplicates_are_found_and_other_texts_are_not() -> None:
 
 def test_a_loss_that_does_not_fall_stops_the_training() -> None:
     pytest.importorskip("torch")
-    from finetune.embedder_loop import require_learning
+    from finetune.guarded_loop import require_learning
 
     require_learning([3.0, 2.0, 1.0], 0.1)
     for losses in ([3.0, 3.0, 3.0], [3.0, float("nan")]):

@@ -9,7 +9,6 @@ import pytest
 
 from finetune.cleaning import prescribing
 from finetune.grounding import (
-    KINDS,
     GroundingRules,
     asking_turns,
     follow_up_records,
@@ -93,7 +92,3 @@ def test_the_share_of_asking_turns_is_kept_and_no_dialogue_is_lost(share):
 
 def test_a_dialogue_told_at_once_says_what_was_asked():
     assert told_at_once(asking(2)).messages[0].content == "疼\n第0个问题: 是\n第1个问题: 是"
-
-
-def test_every_kind_has_its_maker():
-    assert set(KINDS) == {"grounded", "routing", "urgency", "follow_up"}

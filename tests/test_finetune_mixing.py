@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.mixing import InvalidMixture, MixConfig, MixSource, load_mix, mix, planned_rows
-from finetune.records import PlainTextRecord, dialogue, write_records
+from finetune.mixing import mix
+from finetune.mixture_config import InvalidMixture, MixConfig, MixSource, load_mix
+from finetune.mixture_plan import planned_rows
+from finetune.records import InvalidData, PlainTextRecord, dialogue, write_records
 
 CONFIGS = sorted((Path(__file__).resolve().parents[1] / "finetune" / "configs").glob("mix_*.toml"))
 
@@ -102,9 +104,32 @@ def test_a_persona_is_filled_from_the_config_and_refused_while_it_is_empty(tmp_p
         mix(MixConfig("m", "sft", sources({})), tmp_path, tmp_path / "out.jsonl")
 
 
+def test_answers_with_a_thumb_go_to_the_stage_that_learns_from_thumbs(tmp_path):
+    write_records([dialogue("脚疼", "不知道。", tags=("disliked",))], tmp_path / "s0.jsonl")
+    with pytest.raises(InvalidMixture, match="s0.jsonl:1: an answer with a thumb down"):
+        mix(MixConfig("m", "sft", sources({})), tmp_path, tmp_path / "out.jsonl")
+    (part,) = mix(MixConfig("m", "kto", sources({})), tmp_path, tmp_path / "out.jsonl")
+    assert part.taken == 1
+    files(tmp_path, 1)
+    with pytest.raises(InvalidMixture, match="s0.jsonl:1: an answer without a thumb"):
+        mix(MixConfig("m", "kto", sources({})), tmp_path, tmp_path / "out.jsonl")
+
+
+def test_rows_of_no_known_shape_stop_the_mixture_or_are_counted_where_the_config_says_so(tmp_path):
+    files(tmp_path, 3)
+    with (tmp_path / "s0.jsonl").open("a", encoding="utf-8") as out:
+        out.write('{"foo": 1}\n')
+    with pytest.raises(InvalidData, match="s0.jsonl:4: .*skip_bad = true under s0"):
+        mix(MixConfig("m", "sft", sources({})), tmp_path, tmp_path / "out.jsonl")
+    (part,) = mix(MixConfig("m", "sft", sources({"skip_bad": True})), tmp_path, tmp_path / "out.jsonl")
+    assert (part.taken, part.skipped) == (3, 1)
+
+
 def test_a_record_of_another_stage_or_licence_stops_the_mixture(tmp_path):
     write_records([PlainTextRecord("一段文字")], tmp_path / "s0.jsonl")
-    with pytest.raises(InvalidMixture, match="s0.jsonl:1: a text record; stage sft trains on dialogue records"):
+    with pytest.raises(
+        InvalidMixture, match="s0.jsonl:1: a text record; stage sft trains on dialogue or choice records"
+    ):
         mix(MixConfig("m", "sft", sources({})), tmp_path, tmp_path / "out.jsonl")
     files(tmp_path, 2, licence="CC-BY-NC-4.0")
     with pytest.raises(InvalidMixture, match="licence CC-BY-NC-4.0, and m allows only Apache-2.0"):
@@ -121,6 +146,14 @@ def test_a_record_of_another_stage_or_licence_stops_the_mixture(tmp_path):
         ('name = "m"\nstage = "sft"\n[[source]]\nname = "a"\nfile = "a"\nweight = -2\n', "weight = -2"),
         ('name = "m"\nstage = "rlhf"\n[[source]]\nname = "a"\nfile = "a"\n', "stage 'rlhf'"),
         ('name = "m"\nstage = "sft"\n[[source]]\nname = "a"\n', "missing 1 required"),
+        ('name = "m"\nstage = "sft"\n[source]\nname = "a"\nfile = "a"\n', "write \\[\\[source\\]\\] before each"),
+        (
+            'name = "m"\nstage = "sft"\ntemperature = "warm"\n[[source]]\nname = "a"\nfile = "a"\n',
+            "temperature = 'warm'",
+        ),
+        ('name = "m"\nstage = "sft"\ntemperature = nan\n[[source]]\nname = "a"\nfile = "a"\n', "above 0"),
+        ('name = "m"\nstage = "sft"\n[[source]]\nname = "a"\nfile = "a"\ncap = 2.5\n', "cap = 2.5"),
+        ('name = "m"\nstage = "sft"\nlicences = "MIT"\n[[source]]\nname = "a"\nfile = "a"\n', "licences = 'MIT'"),
         ('name = "m', "m.toml: "),
     ],
 )

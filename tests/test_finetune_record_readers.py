@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune import row_files
+from finetune import json_rows
+from finetune.dataset_entry import InvalidRegistry
 from finetune.record_readers import FILE_READERS, READERS, ReadingRules, read_records
 from finetune.records import (
     ChoiceRecord,
@@ -25,7 +26,9 @@ from finetune.records import (
     write_records,
 )
 from finetune.registry import load_registry
-from finetune.row_files import BadRow, UnreadableData, rows_of
+from finetune.row_files import rows_of
+from finetune.rows import BadRow
+from finetune.text_files import UnreadableData
 from finetune.turns import alternating
 from knowledge.errors import InvalidUsage
 
@@ -192,6 +195,35 @@ def test_an_unknown_reader_and_a_missing_file_are_told(tmp_path):
         list(read_records(tmp_path / "cut.jsonl.gz"))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.jsonl", b"", "expected rows, found none"),
+        ("a.json", b"[]", "expected rows, found none"),
+        ("a.csv", b"question,answer\n", "expected rows, found none"),
+        ("a.csv", b'question,answer\n"never closed,b\nc,d\n', "is a quotation mark not closed?"),
+        ("a.json", b'{"train": [{"query": "q"}], "test": [{"query": "r"}]}', "found 2: train, test; write each to a file of its own"),
+        ("a.jsonl", b'{"query": "q", "resp', "found a text without its end at column 16"),
+        ("a.jsonl", b"PK\x03\x04\x14\x00\x06\x00\x08\x00" * 30 + bytes(range(256)) * 4, "no text"),
+        ("a.txt.xz", b"no archive", "damaged archive"),
+    ],
+)  # fmt: skip
+def test_what_holds_no_rows_is_told_as_what_it_is(tmp_path, name, content, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises((InvalidData, UnreadableData), match=says.replace("?", "\\?")):
+        list(read_records(tmp_path / name))
+
+
+def test_a_folder_is_told_as_one(tmp_path):
+    with pytest.raises(UnreadableData, match="a folder; name the files in it"):
+        list(read_records(tmp_path))
+
+
+def test_a_table_with_semicolons_is_a_table(tmp_path):
+    (tmp_path / "a.csv").write_text('query;response\n脚疼;"看骨科;不急"\n', encoding="utf-8")
+    assert [row.value for row in rows_of(tmp_path / "a.csv")] == [{"query": "脚疼", "response": "看骨科;不急"}]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=6), children, max_size=4),
@@ -216,11 +248,11 @@ def test_any_json_gives_records_or_a_located_error(tmp_path_factory, rows):
 def test_a_json_list_is_the_same_read_in_blocks_of_any_size(tmp_path_factory, rows, block, indent):
     path = tmp_path_factory.mktemp("list") / "a.json"
     path.write_text(json.dumps(rows, ensure_ascii=False, indent=indent), encoding="utf-8")
-    whole, row_files._BLOCK = row_files._BLOCK, block
+    whole, json_rows._BLOCK = json_rows._BLOCK, block
     try:
-        read = list(row_files._listed(path)) if rows else []
+        read = list(json_rows._listed(path)) if rows else []
     finally:
-        row_files._BLOCK = whole
+        json_rows._BLOCK = whole
     assert not any(isinstance(row, BadRow) for row in read)
     assert [row.value for row in read] == rows
 
@@ -274,7 +306,68 @@ def test_encodings_are_told_apart(tmp_path):
         assert [row.value for row in rows_of(path)] == [{"query": "脚后跟疼", "response": "看骨科"}], encoding
 
 
+def test_traditional_characters_in_big5_and_accents_in_windows_latin_are_read(tmp_path):
+    for encoding, said in (
+        ("big5", "走路走得久了，腳後跟很疼，應該要看哪一科醫生呢？"),
+        ("cp1252", "Ménière’s disease – is it serious?"),
+    ):
+        path = tmp_path / f"{encoding}.csv"
+        path.write_bytes(f'question,answer\n"{said}","{said}"\n'.encode(encoding))
+        assert [row.value["answer"] for row in rows_of(path)] == [said], encoding
+    path = tmp_path / "wide.csv"
+    path.write_bytes("query,response\nheel,rest\n".encode("utf-16-le"))
+    assert [row.value for row in rows_of(path)] == [{"query": "heel", "response": "rest"}]
+
+
 # registries
+
+
+registry_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from(["", "alpaca", "sharegpt", "openai", "text", "label"]),
+    lambda children: (
+        st.lists(children, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["prompt", "response", "messages", "chosen", "role_tag", "images"]), children, max_size=4
+        )
+    ),
+    max_leaves=6,
+)
+registry_keys = st.sampled_from(
+    ["hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "file_name", "file_sha1", "formatting", "ranking", "columns", "tags", "subset", "split", "num_samples"]
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=4), st.dictionaries(registry_keys, registry_values, max_size=6) | registry_values, max_size=3
+    )
+)
+def test_any_dataset_info_gives_entries_or_a_located_error(tmp_path_factory, table):
+    path = tmp_path_factory.mktemp("info") / "dataset_info.json"
+    path.write_text(json.dumps(table), encoding="utf-8")
+    try:
+        registry = load_registry(path)
+    except InvalidRegistry as fault:
+        assert str(fault).startswith("dataset_info.json: ")
+    else:
+        assert list(registry) == list(table) and all(entry.where and entry.rules for entry in registry.values())
+
+
+def test_a_dataset_info_in_the_form_of_openai_and_on_other_hubs_is_read(tmp_path):
+    path = tmp_path / "dataset_info.json"
+    rows = {
+        "chat": {"file_name": "messages.jsonl", "formatting": "openai", "columns": {"messages": "messages"}, "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}},
+        "lima": {"hf_hub_url": "llamafactory/lima", "formatting": "sharegpt"},
+        "elsewhere": {"ms_hub_url": "deepctrl/deepctrl-sft-data"},
+    }  # fmt: skip
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    registry = load_registry(path)
+    (located,) = read_records(SHAPES / "messages.jsonl", registry["chat"].rules)
+    assert located.record.targets == (ADVICE,) and registry["lima"].reader == "conversations"
+    assert registry["elsewhere"].where == "modelscope.cn/datasets/deepctrl/deepctrl-sft-data"
 
 
 def test_a_dataset_info_of_caregpt_or_llama_factory_is_read_as_it_is():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from knowledge.errors import InvalidSettings, WriterUnavailable
-from rag.chat_models import is_loopback, load_writer
+from rag.chat_models import load_writer
 from rag.config import SETTINGS_FILE, Settings, keep_settings, load_settings
+from rag.model_address import is_loopback, is_private, model_address
 from rag.writers import ExtractiveWriter
 
 
@@ -33,6 +35,51 @@ def test_a_served_model_elsewhere_needs_leave(tmp_path):
 )
 def test_only_a_loopback_address_is_this_machine(url, here):
     assert is_loopback(url) is here
+
+
+@pytest.mark.parametrize(
+    ("url", "inside"),
+    [
+        ("http://10.1.2.3:8000/v1", True),
+        ("http://192.168.7.7/v1", True),
+        ("http://[fd00::1]:8000/v1", True),
+        ("http://8.8.8.8/v1", False),
+        ("http://172.32.0.1/v1", False),
+        ("http://10.0.0.1@8.8.8.8/v1", False),
+        ("http://198.51.100.7/v1", False),
+        ("", False),
+    ],
+)
+def test_only_a_private_address_may_be_declared_the_hospitals_own(url, inside, tmp_path):
+    settings = Settings(tmp_path, model="openai:some-model", model_url=url, model_is_local=True)
+    assert is_private(url) is inside
+    if inside:
+        assert not load_writer(settings).remote
+    else:
+        with pytest.raises(InvalidSettings, match="model_is_local"):
+            load_writer(settings)
+
+
+def test_a_private_address_that_is_not_declared_is_elsewhere(tmp_path):
+    settings = Settings(tmp_path, model="openai:some-model", model_url="http://10.1.2.3/v1")
+    with pytest.raises(InvalidSettings, match="allow_remote_model"):
+        load_writer(settings)
+    assert load_writer(replace(settings, allow_remote_model=True)).remote
+
+
+def test_the_address_may_come_from_the_environment_and_the_settings_are_before_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:8001/v1")
+    settings = Settings(tmp_path, model="openai:some-model")
+    assert model_address(settings).url == "http://127.0.0.1:8001/v1" and model_address(settings).direct
+    assert not load_writer(settings).remote
+    assert model_address(replace(settings, model_url="https://models.example.org/v1")).url.startswith("https")
+    assert model_address(replace(settings, model="other:some-model")).url == ""
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8001", "ftp://127.0.0.1/v1", "http://", "http://[::1"])
+def test_an_address_that_is_none_is_one_line(url, tmp_path):
+    with pytest.raises(InvalidSettings, match="model_url"):
+        load_writer(Settings(tmp_path, model="openai:x", model_url=url))
 
 
 def test_a_model_served_on_this_machine_needs_no_leave(tmp_path):

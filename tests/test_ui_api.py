@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from knowledge.conversation import Conversation
-from knowledge.errors import IndexDamaged
+from knowledge.errors import IndexDamaged, WriterUnavailable
 from tests.fakes import SlowWriter
 from ui.api import ApiSettings, make_api
 from ui.api_content import ReplyContent, count_tokens
@@ -367,29 +367,61 @@ def test_a_replayed_history_is_the_conversation_it_was(assistant, said):
     conversation = Conversation()
     for text in said:
         conversation = assistant.reply(chosen(text, conversation.pending), conversation).conversation
-    histories = Histories(assistant)
-    assert histories.after(said, None, Wanted()) == conversation
-    assert histories.after(said, None, Wanted()) == conversation  # remembered
+    histories = Histories()
+    assert histories.after(assistant, said, None, Wanted()) == conversation
+    assert histories.after(assistant, said, None, Wanted()) == conversation  # remembered
 
 
 def test_histories_are_bounded_and_forgotten_and_a_language_is_part_of_them(assistant):
     now = [0.0]
-    histories = Histories(assistant, clock=lambda: now[0])
+    histories = Histories(clock=lambda: now[0])
     for number in range(MAX_REMEMBERED + 5):
-        histories.keep([f"疼{number}"], None, Conversation())
+        histories.keep(assistant, [f"疼{number}"], None, Conversation())
     assert len(histories) == MAX_REMEMBERED
     now[0] = 601.0
     histories.forget_old()
     assert len(histories) == 0
-    chinese, english = histories.after(["头疼"], "zh", Wanted()), histories.after(["头疼"], "en", Wanted())
+    chinese, english = (histories.after(assistant, ["头疼"], spoken, Wanted()) for spoken in ("zh", "en"))
     assert chinese.language == "zh" and english.language == "en"
+
+
+def test_what_is_remembered_makes_no_difference(assistant):
+    """A model's answer may quote another guide than the replay; what another generation or routing made is not used."""
+
+    class Other:
+        name, remote = "other", False
+
+        def write(self, evidence):
+            raise WriterUnavailable("never there")
+
+    said, histories, wanted = ["膝盖疼，上下楼不舒服"], Histories(), Wanted()
+    odd = Conversation().with_episode(replace(Conversation().episode, topic="guidelines/of-a-model"))
+    histories.keep(replace(assistant, writer=Other()), said, None, odd)
+    cold = Histories().after(assistant, said, None, wanted)
+    assert len(histories) == 0 and histories.after(assistant, said, None, wanted) == cold
+    histories.keep(assistant, said, None, odd)
+    assert histories.after(assistant, said, None, wanted) == odd
+    changed = replace(assistant, settings=replace(assistant.settings, passages_per_answer=3))
+    assert histories.after(changed, said, None, wanted) == cold
+
+
+def test_every_reply_names_the_generation_it_is_of(client, assistant):
+    generation = client.get("/health").json()["generation"]
+    assert generation == assistant.search.index.folder.name
+    for response in (
+        ask(client, "膝盖疼"),
+        ask(client, "膝盖疼", stream=True),
+        client.post("/v1/triage", json={"text": "膝盖疼"}),
+        client.post("/v1/retrieve", json={"query": "膝盖疼"}),
+    ):
+        assert response.status_code == 200 and response.headers["x-daozhen-generation"] == generation
 
 
 def test_a_replay_ends_when_nobody_waits_any_more(assistant):
     wanted = Wanted()
     wanted.end()
     with pytest.raises(Stopped):
-        Histories(assistant).after(["头疼"], None, wanted)
+        Histories().after(assistant, ["头疼"], None, wanted)
 
 
 def test_a_models_sentences_that_were_taken_back_are_replaced_in_the_text():

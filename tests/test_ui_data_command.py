@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from finetune.data_folder import state_of
+from finetune.dataset_entry import InvalidRegistry
+from finetune.model_catalogue import load_models
 from finetune.records import dialogue, write_records
-from finetune.registry import InvalidRegistry, load_models, load_registry, state_of
+from finetune.registry import load_registry
 from ui.cli import main
 
 SHAPES = Path(__file__).parent / "data" / "finetune"
@@ -160,9 +163,47 @@ def test_a_registry_that_says_something_else_is_told(tmp_path, text, says):
     [
         ("data", "stats", "nowhere.json"),
         ("data", "preview", "nowhere.toml"),
+        ("data", "clean", "nowhere.json", "--out", "nowhere.jsonl"),
+        ("data", "mix", "nowhere.toml", "--out", "nowhere.jsonl"),
         ("data", "list", "--registry", "nowhere.json"),
     ],
 )
 def test_a_missing_file_is_one_line_without_a_traceback(capsys, arguments):
     told = said(capsys, *arguments, exit_code=1)
     assert told.startswith("daozhen: nowhere") and len(told.splitlines()) == 1
+
+
+def test_a_place_that_cannot_be_written_is_one_line(capsys, tmp_path):
+    for command in ("convert", "clean"):
+        told = said(capsys, "data", command, SHAPES / "messages.jsonl", "--out", tmp_path, exit_code=1)
+        assert "cannot be written" in told and len(told.splitlines()) == 1
+    (tmp_path / "file").touch()
+    for command in ("convert", "clean", "split"):
+        told = said(capsys, "data", command, SHAPES / "messages.jsonl", "--out", tmp_path / "file" / "x", exit_code=1)
+        assert "cannot be written" in told and len(told.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_wrong_rows_of_an_evaluation_set_and_of_a_preview_are_told_with_what_helps_there(capsys, tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"foo": 1}\n', encoding="utf-8")
+    arguments = (
+        "data",
+        "clean",
+        SHAPES / "messages.jsonl",
+        "--out",
+        tmp_path / "o.jsonl",
+        "--against",
+        tmp_path / "bad.jsonl",
+    )
+    assert "bad.jsonl:1" in said(capsys, *arguments, exit_code=1)
+    report = json.loads(said(capsys, *arguments, "--skip-bad", tmp_path / "listed.txt", "--json"))
+    assert report["kept"] == 1 and report["unreadable"] == 1
+    assert "--skip-bad" not in said(capsys, "data", "preview", tmp_path / "bad.jsonl", exit_code=1)
+
+
+def test_a_data_set_without_a_known_origin_is_told_so(capsys, tmp_path):
+    info = tmp_path / "dataset_info.json"
+    info.write_text('{"own": {"file_name": "own.json"}, "made": {"script_url": "made"}}', encoding="utf-8")
+    told = said(capsys, "data", "doctor", "--registry", info, "--data", tmp_path)
+    assert "put own.json there; its registry does not say where it is to be had" in told and "loading script" in told
+    assert "the file own.json" in said(capsys, "data", "list", "--registry", info)

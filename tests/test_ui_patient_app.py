@@ -212,3 +212,18 @@ def test_what_a_screen_needs_is_in_the_package():
         "print.css",
         "screen.css",
     } <= names
+
+
+def test_sentences_of_a_writer_that_failed_are_taken_back_and_the_urgent_advice_before_them_stays():
+    def growing():
+        from knowledge.replies import AnswerPiece, AnswerSentence, Citation
+        from knowledge.urgency import UrgencyLevel
+        from ui.reply_view import GrowingAnswer
+
+        answer = GrowingAnswer(UrgencyLevel.III, "en")
+        for key, text in (("1", "Advice."), ("2", "Model one."), ("3", "Model two."), ("2", "Own one.")):
+            citation = Citation(key, "title", "section", None, "source", "en", text)
+            answer.add(AnswerPiece(AnswerSentence(text, key), citation))
+
+    shown = html_of(AppTest.from_function(growing, default_timeout=60).run())
+    assert "Advice." in shown and "Own one." in shown and "Model" not in shown

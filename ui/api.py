@@ -17,30 +17,25 @@ from fastapi.security import HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
 
 from knowledge.conversation import Conversation
-from rag.assistant import Assistant
 from rag.facets import PassageFilter
 from rag.writers import ExtractiveWriter
-from ui.api_chat import ChatDesk
+from ui.api_chat import ChatDesk, Serving
 from ui.api_content import extension_of
 from ui.api_docs import PAGE_HEADERS, docs_page
 from ui.api_faults import HANDLERS, ApiFault
 from ui.api_history import Histories
 from ui.api_limits import LOOPBACK, ApiLimits, Guard, note_fault
-from ui.api_models import (
-    MODEL,
-    ChatRequest,
+from ui.api_requests import MODEL, ChatRequest, RetrieveRequest, TriageRequest, check_length, length_of
+from ui.api_responses import (
+    GENERATION_HEADER,
     Completion,
     ErrorForm,
     HealthResponse,
     ModelForm,
     ModelList,
     PassageForm,
-    RetrieveRequest,
     RetrieveResponse,
-    TriageRequest,
     TriageResponse,
-    check_length,
-    length_of,
 )
 from ui.api_work import Wanted, Workers, unless_gone
 from ui.reply_text import chosen
@@ -93,13 +88,11 @@ class ApiSettings:
     threads: int = 4
 
 
-def make_api(assistant: Assistant, settings: ApiSettings = ApiSettings()) -> FastAPI:
-    """The application over one assistant."""
-    workers, histories, began = Workers(settings.threads), Histories(assistant), int(time.time())
-    desk = ChatDesk(assistant, histories, workers, settings.limits.seconds, note_fault)
+def make_api(serving: Serving, settings: ApiSettings = ApiSettings()) -> FastAPI:
+    """The application over one assistant, or over one that takes up what changes (ServingAssistant)."""
+    workers, histories, began = Workers(settings.threads), Histories(), int(time.time())
+    desk = ChatDesk(serving, histories, workers, settings.limits.seconds, note_fault)
     names = (MODEL, *settings.aliases)
-    # the rules decide; what a language model would write is not asked for
-    triaging = with_changes(assistant, writer=ExtractiveWriter())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -145,50 +138,56 @@ def make_api(assistant: Assistant, settings: ApiSettings = ApiSettings()) -> Fas
         return ModelForm(id=model, created=began)
 
     @app.post("/v1/triage", responses=_ERRORS, tags=["daozhen"], **keyed)
-    async def triage(asked: TriageRequest, request: Request) -> TriageResponse:
+    async def triage(asked: TriageRequest, request: Request, response: Response) -> TriageResponse:
         """How urgent, which departments, why, and the next closed question; at the end the card. By rules alone."""
 
-        def work(wanted: Wanted) -> dict[str, Any]:
+        def work(wanted: Wanted) -> tuple[dict[str, Any], str]:
+            # the rules decide; what a language model would write is not asked for
+            here = with_changes(serving.current(), writer=ExtractiveWriter())
             before = asked.conversation or Conversation()
             check_length(length_of(before) + len(asked.text))
-            reply = triaging.reply(chosen(asked.text, before.pending), before, asked.language)
+            reply = here.reply(chosen(asked.text, before.pending), before, asked.language)
             told = extension_of(reply)
             if told["triage"] and not told["hand_off"]:
-                told["hand_off"] = assistant.hand_off(reply.conversation, reply.language).as_json()
-            return told
+                told["hand_off"] = here.hand_off(reply.conversation, reply.language).as_json()
+            return told, here.generation
 
-        told = await unless_gone(request, workers.done(work, settings.limits.seconds))
+        told, response.headers[GENERATION_HEADER] = await unless_gone(
+            request, workers.done(work, settings.limits.seconds)
+        )
         return TriageResponse(**{name: told[name] for name in TriageResponse.model_fields})
 
     @app.post("/v1/retrieve", responses=_ERRORS, tags=["daozhen"], **keyed)
-    async def retrieve(asked: RetrieveRequest, request: Request) -> RetrieveResponse:
+    async def retrieve(asked: RetrieveRequest, request: Request, response: Response) -> RetrieveResponse:
         """The passages that fit a query, best first, with their relevance."""
-        for name in asked.departments or ():
-            if name not in assistant.context.departments:
-                raise ApiFault(404, "department_not_found", "no department has that id", "departments")
         only = PassageFilter(asked.language, frozenset(asked.departments) if asked.departments else None)
 
         def work(wanted: Wanted) -> RetrieveResponse:
-            search = assistant.search.current()
+            here = serving.current()
+            if not here.context.departments.keys() >= set(asked.departments or ()):
+                raise ApiFault(404, "department_not_found", "no department has that id", "departments")
+            search = here.search
             found = search.search(asked.query, asked.k, only, asked.min_score)
             passages = [
                 PassageForm(**{name: getattr(one.passage, name) for name in _PASSAGE_FIELDS}, score=one.score)
                 for one in found
             ]
-            return RetrieveResponse(generation=search.index.folder.name, passages=passages)
+            return RetrieveResponse(generation=here.generation, passages=passages)
 
-        return await unless_gone(request, workers.done(work, settings.limits.seconds))
+        found = await unless_gone(request, workers.done(work, settings.limits.seconds))
+        response.headers[GENERATION_HEADER] = found.generation
+        return found
 
     @app.get("/health", tags=["daozhen"])
     def health() -> HealthResponse:  # in a thread: taking up a new generation takes a moment
         """Whether the server answers, from which generation of the index, and who writes."""
-        index = assistant.search.index
+        here = serving.current()
         return HealthResponse(
             status="ok",
             version=app.version,
-            generation=index.folder.name,
-            passages=index.manifest.passages,
-            writer=assistant.writer.name,
+            generation=here.generation,
+            passages=here.search.index.manifest.passages,
+            writer=here.writer.name,
         )
 
     @app.get("/docs", include_in_schema=False)
@@ -203,7 +202,7 @@ def make_api(assistant: Assistant, settings: ApiSettings = ApiSettings()) -> Fas
             allow_origins=list(settings.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["Retry-After"],
+            expose_headers=["Retry-After", GENERATION_HEADER],
         )
     return app
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -20,20 +20,29 @@ from rag.assistant import Assistant, checked, reply_language
 from ui.api_content import ReplyContent, count_tokens, extension_of, triage_as_json
 from ui.api_faults import ApiFault, fault_of
 from ui.api_history import Histories
-from ui.api_models import ChatRequest, check_length, length_of, said_by
+from ui.api_requests import ChatRequest, check_length, length_of, said_by
+from ui.api_responses import GENERATION_HEADER
 from ui.api_work import Wanted, Workers, unless_gone
 from ui.reply_text import chosen
 
 _SSE_HEADERS = {"X-Accel-Buffering": "no"}  # a proxy that buffers would hold the urgency back
 
 
+class Serving(Protocol):
+    """Whatever has the assistant to answer one request with: itself over one generation, or the newest of it."""
+
+    def current(self) -> Assistant: ...
+
+
 @dataclass(frozen=True)
 class Said:
-    """A piece of the reply's text; triage: with the piece that tells it; reply: with the last. tokens: of all so far."""
+    """A piece of the reply's text; triage: with the piece that tells it; reply: with the last. tokens: of all so far.
+    generation: of the index, one for the whole reply."""
 
     text: str
     tokens: int
     is_cut: bool
+    generation: str
     triage: dict[str, Any] | None = None
     reply: AssistantReply | None = None
 
@@ -49,7 +58,7 @@ class Said:
 class ChatDesk:
     """Answers chat requests. Holds no conversation but what `histories` remembers for a while."""
 
-    assistant: Assistant
+    serving: Serving
     histories: Histories
     workers: Workers
     seconds: float
@@ -62,12 +71,13 @@ class ChatDesk:
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": asked.model}
         prompt_tokens = sum(count_tokens(text) for text in said)
         if not asked.stream:
-            completion = await unless_gone(request, _whole(parts, head, prompt_tokens))
-            return JSONResponse(completion)
+            completion, generation = await unless_gone(request, _whole(parts, head, prompt_tokens))
+            return JSONResponse(completion, headers={GENERATION_HEADER: generation})
         first = await unless_gone(request, anext(parts))
         with_usage = bool(asked.stream_options and asked.stream_options.include_usage)
         chunks = self._chunks(first, parts, head, prompt_tokens if with_usage else None)
-        return StreamingResponse(chunks, media_type="text/event-stream", headers=_SSE_HEADERS)
+        headers = {**_SSE_HEADERS, GENERATION_HEADER: first.generation}
+        return StreamingResponse(chunks, media_type="text/event-stream", headers=headers)
 
     def _said(self, asked: ChatRequest, said: list[str], wanted: Wanted) -> Iterator[Said]:
         """The reply to the last of the patient's words, after the talk before them. Runs in a worker thread."""
@@ -76,19 +86,21 @@ class ChatDesk:
         carried = extension.conversation if extension else None
         if carried is not None:
             check_length(length_of(carried) + len(said[-1]))
-        before = carried if carried is not None else self.histories.after(said[:-1], language, wanted)
+        here = self.serving.current()  # one generation for the talk before, the reply and its citations
+        before = carried if carried is not None else self.histories.after(here, said[:-1], language, wanted)
         text = checked(chosen(said[-1], before.pending))
         content = ReplyContent(language or reply_language(text, before), asked.token_limit)
-        for part in self.assistant.stream(text, before, language):
+        for part in here.stream(text, before, language):
             piece = content.of(part)
             if isinstance(part, AssistantReply):
                 if carried is None:
-                    self.histories.keep(said, language, part.conversation)
-                yield Said(piece, content.tokens, content.is_cut, reply=part)
+                    self.histories.keep(here, said, language, part.conversation)
+                yield Said(piece, content.tokens, content.is_cut, here.generation, reply=part)
             elif isinstance(part, TriageDecision):
-                yield Said(piece, content.tokens, content.is_cut, triage_as_json(part, content.language))
+                told = triage_as_json(part, content.language)
+                yield Said(piece, content.tokens, content.is_cut, here.generation, told)
             elif piece:
-                yield Said(piece, content.tokens, content.is_cut)
+                yield Said(piece, content.tokens, content.is_cut, here.generation)
 
     async def _chunks(
         self, first: Said, parts: AsyncGenerator[Said, None], head: dict[str, Any], prompt_tokens: int | None
@@ -114,7 +126,10 @@ class ChatDesk:
             yield "data: [DONE]\n\n"
 
 
-async def _whole(parts: AsyncGenerator[Said, None], head: dict[str, Any], prompt_tokens: int) -> dict[str, Any]:
+async def _whole(
+    parts: AsyncGenerator[Said, None], head: dict[str, Any], prompt_tokens: int
+) -> tuple[dict[str, Any], str]:
+    """The completion and the generation it is from."""
     async with aclosing(parts):
         said = [piece async for piece in parts]
     last = said[-1]
@@ -122,13 +137,14 @@ async def _whole(parts: AsyncGenerator[Said, None], head: dict[str, Any], prompt
         raise RuntimeError("a stream of parts always ends with the reply")
     message = {"role": "assistant", "content": "".join(piece.text for piece in said), "refusal": None}
     finish = "length" if last.is_cut else "stop"
-    return {
+    completion = {
         **head,
         "object": "chat.completion",
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
         "usage": _usage(prompt_tokens, last.tokens),
         "daozhen": extension_of(last.reply),
     }
+    return completion, last.generation
 
 
 def _usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from knowledge.errors import InvalidUsage
-from rag.config import keep_settings, load_settings, quiet_libraries
+from rag.config import load_settings, quiet_libraries
+from ui.writer_options import keep_writer, warn_of, writer_options
 
 PATIENT_APP = Path(__file__).resolve().parent / "patient_app.py"
 STAFF_APP = PATIENT_APP.with_name("staff_app.py")
 PATIENT_PORT, STAFF_PORT = 8501, 8502
-
-
-def keep_writer(model: str | None, adapter: str | None) -> None:
-    """Keeps who writes answers in config.toml, if that can be had; a new model comes without the old one's adapter."""
-    if model is None and adapter is None:
-        return
-    settings = load_settings()
-    chosen = replace(
-        settings,
-        model=settings.model if model is None else "" if model == "extractive" else model,
-        adapter=adapter if adapter is not None else "" if model is not None else settings.adapter,
-    )
-    from rag.chat_models import load_writer
-
-    load_writer(chosen)
-    keep_settings(settings.home, {"model": chosen.model, "adapter": chosen.adapter})
 
 
 @click.command()
@@ -39,13 +23,17 @@ def keep_writer(model: str | None, adapter: str | None) -> None:
     type=click.IntRange(1, 65535),
     help=f"Port on this machine; by default {PATIENT_PORT}, with --staff {STAFF_PORT}.",
 )
-@click.option(
-    "--model", help="Who writes answers, kept in config.toml: a model's folder, provider:name, or `extractive`."
-)
-@click.option("--adapter", help="A LoRA folder for the model, kept in config.toml.")
+@writer_options
 @click.option("--staff", is_flag=True, help="Serve the staff's pages instead, behind their password.")
 @click.option("--set-password", is_flag=True, help="With --staff: ask for a new password, keep its hash, and end.")
-def chat(port: int | None, model: str | None, adapter: str | None, staff: bool, set_password: bool) -> None:
+def chat(
+    port: int | None,
+    model: str | None,
+    adapter: str | None,
+    model_url: str | None,
+    staff: bool,
+    set_password: bool,
+) -> None:
     """Serve the triage chat at http://127.0.0.1:PORT; builds the index first if there is none. Ctrl-C ends it.
 
     The staff's pages (library, evaluation, routing, feedback, settings) are another process on another port. Their
@@ -55,6 +43,7 @@ def chat(port: int | None, model: str | None, adapter: str | None, staff: bool, 
     daozhen chat
     daozhen chat --port 8600
     daozhen chat --model ~/models/tuned --adapter ~/runs/sft/adapter
+    daozhen chat --model openai:NAME --model-url http://127.0.0.1:8001/v1
     daozhen chat --model extractive
     daozhen chat --staff --set-password
     daozhen chat --staff
@@ -66,13 +55,14 @@ def chat(port: int | None, model: str | None, adapter: str | None, staff: bool, 
         _ready_password(asked=set_password)
         if set_password:
             return
-    keep_writer(model, adapter)
+    keep_writer(model, adapter, model_url)
     from ui.ready import ready_assistant
 
-    ready_assistant()  # a broken red flag or index stops here, in one line, before anybody is served
+    assistant = ready_assistant()  # a broken red flag or index stops here, in one line, before anybody is served
     if staff:
         _serve(STAFF_APP, port or STAFF_PORT, upload_mib=200)
     else:
+        warn_of(assistant.writer)
         _serve(PATIENT_APP, port or PATIENT_PORT, upload_mib=1)
 
 

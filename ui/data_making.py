@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from knowledge.errors import InvalidUsage
+from ui.data_options import COUNT, FILE
 from ui.progress import progress_bar
 
 if TYPE_CHECKING:
     from finetune.synthesis import Synthesis, SynthesisTask
     from finetune.teacher import Teacher
 
-FILE = click.Path(path_type=Path)
-
 
 @click.command()
 @click.option("--out", type=FILE, required=True, help="The file of records to write.")
 @click.option(
-    "--kind", "kinds", multiple=True, help="grounded, routing, urgency or follow_up; may be repeated. All by default."
+    "--kind",
+    "kinds",
+    multiple=True,
+    help="grounded, routing, urgency, follow_up, cited or preferences; may be repeated. The first four by default.",
+)
+@click.option(
+    "--questions", type=FILE, default=None, help='Instead: answer the questions of this file, rows {"question": text}.'
 )
 @click.option("--language", "languages", multiple=True, type=click.Choice(["zh", "en"]), help="Both by default.")
 @click.option(
@@ -34,12 +39,13 @@ FILE = click.Path(path_type=Path)
     show_default=True,
     help="Of the assistant's turns in follow-up dialogues, those that ask.",
 )
-@click.option("--at-most", type=int, default=None, help="Rows of each kind.")
+@click.option("--at-most", type=COUNT, default=None, help="Rows of each kind.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def ground(
     out: Path,
     kinds: tuple[str, ...],
+    questions: Path | None,
     languages: tuple[str, ...],
     abstain_share: float,
     ask_share: float,
@@ -52,8 +58,13 @@ def ground(
     \b
     daozhen data ground --out grounded.jsonl
     daozhen data ground --out follow_up.jsonl --kind follow_up --ask-share 0.4 --at-most 500
+    daozhen data ground --out cited.jsonl --kind cited --abstain-share 0.12
+    daozhen data ground --out pairs.jsonl --kind preferences --at-most 4000
+    daozhen data ground --out asked.jsonl --questions questions.jsonl
     """
-    from finetune.grounding import KINDS, GroundingRules
+    from finetune.asked_questions import answered_records, questions_in
+    from finetune.grounding import GroundingRules
+    from finetune.grounding_kinds import BY_DEFAULT, KINDS
     from finetune.records import record_writer
     from ui.ready import ready_assistant
 
@@ -72,8 +83,11 @@ def ground(
     counts: dict[str, Any] = {}
     assistant = ready_assistant()
     with record_writer(out) as writer, progress_bar("ground") as step:
-        for kind in kinds or KINDS:
-            made = KINDS[kind](assistant, rules, step)
+        for kind in ("questions",) if questions else kinds or BY_DEFAULT:
+            if questions:
+                made = answered_records(assistant, list(questions_in(questions))[:at_most], rules.passages, step)
+            else:
+                made = KINDS[kind](assistant, rules, step)
             for record in made.records:
                 writer.write(record)
             counts[kind] = {"records": len(made.records), "left_out": dict(made.left_out)}
@@ -107,10 +121,10 @@ def ground(
     default=None,
     help="Where replies are kept; by default beside --out. A run that stopped goes on from it.",
 )
-@click.option("--max-requests", type=int, default=None, help="Budget: so many requests in this run.")
-@click.option("--max-tokens", type=int, default=None, help="Budget: so many tokens in this run, in and out.")
-@click.option("--at-once", default=4, show_default=True, help="Requests in flight together.")
-@click.option("--at-most", type=int, default=None, help="Take so many rows of the files.")
+@click.option("--max-requests", type=COUNT, default=None, help="Budget: so many requests in this run.")
+@click.option("--max-tokens", type=COUNT, default=None, help="Budget: so many tokens in this run, in and out.")
+@click.option("--at-once", type=COUNT, default=4, show_default=True, help="Requests in flight together.")
+@click.option("--at-most", type=COUNT, default=None, help="Take so many rows of the files.")
 @click.option("--source", default="", help="Written into the records.")
 @click.option("--licence", default="", help="Written into the records: that of the material they are made from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -170,7 +184,8 @@ def synthesise(
 
 def _items(task: SynthesisTask, sources: tuple[Path, ...], at_most: int | None) -> Iterator[Any]:
     from finetune.records import InvalidData, InvalidRecord
-    from finetune.row_files import BadRow, rows_of
+    from finetune.row_files import rows_of
+    from finetune.rows import BadRow
 
     taken = 0
     for path in sources:

@@ -26,7 +26,8 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def list_models(kind: str | None, as_json: bool) -> None:
     """Size, licence, chat template, data and stages of each model of the catalogue."""
-    from finetune.registry import NOT_STATED, load_models
+    from finetune.dataset_entry import NOT_STATED
+    from finetune.model_catalogue import load_models
 
     entries = [entry for entry in load_models() if kind in (None, entry.kind)]
     if as_json:

@@ -22,8 +22,9 @@ from knowledge.replies import (
 )
 from rag import load_assistant
 from rag.assistant import Assistant
-from rag.config import Settings, load_settings
+from rag.config import Settings, home_dir
 from rag.feedback import delete_feedback
+from rag.serving_assistant import ServingAssistant
 from ui.body_map import show_body_map
 from ui.feedback_view import show_feedback
 from ui.reply_html import banner_html, said_html, triage_html
@@ -38,9 +39,9 @@ _log = logging.getLogger("daozhen.screen")  # kinds of fault only; what patients
 
 
 @st.cache_resource(show_spinner=False)
-def shared_assistant(home: str) -> Assistant:
+def shared_assistant(home: str) -> ServingAssistant:
     """One assistant for all visitors of this process; it holds nobody's words."""
-    return load_assistant()
+    return ServingAssistant(load_assistant())
 
 
 def main() -> None:
@@ -48,8 +49,8 @@ def main() -> None:
     visitor = Visitor.here()
     look = show_looks(visitor)
     try:
-        settings = load_settings()
-        assistant = shared_assistant(str(settings.home))
+        assistant = shared_assistant(str(home_dir())).current()
+        settings = assistant.settings
     except AssistantError as fault:
         _log.error("daozhen: %s", fault)
         show_fault(visitor.language)

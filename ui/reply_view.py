@@ -68,9 +68,8 @@ class GrowingAnswer:
         self.place = st.empty()
 
     def add(self, piece: AnswerPiece) -> None:
-        self.pieces = (
-            [*self.pieces, piece] if piece.sentence.key != "1" else [piece]
-        )  # a writer that failed begins anew
+        number = int(piece.sentence.key)  # a number that was there before: a writer failed, and its answer begins anew
+        self.pieces = [*(one for one in self.pieces if int(one.sentence.key) < number), piece]
         sentences, citations = [one.sentence for one in self.pieces], [one.citation for one in self.pieces]
         self.place.html(sentences_html(sentences, citations, self.level, self.language, {}))
 

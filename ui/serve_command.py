@@ -7,15 +7,21 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
 from knowledge.errors import InvalidUsage
 from rag.config import quiet_libraries
+from ui.writer_options import keep_writer, warn_of, writer_options
+
+if TYPE_CHECKING:
+    from rag.writers import Writer
 
 KEY_VARIABLE = "DAOZHEN_API_KEY"
 MIN_KEY_CHARS = 16
+WORKING = 4  # threads; the rules are Python, which runs on one core at a time
 
 
 @click.command()
@@ -26,7 +32,12 @@ MIN_KEY_CHARS = 16
 @click.option("--key-file", type=click.Path(path_type=Path), help=f"File with the key; or set ${KEY_VARIABLE}.")
 @click.option("--allow-origin", "origins", multiple=True, help="A web page's origin that may ask (CORS), repeatable.")
 @click.option("--model-name", "aliases", multiple=True, help="A further model name to answer to, repeatable.")
-@click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64), help="Answers written at once.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="Replies worked on at once; by default 4, and with a served model as many more as may be asked of it at once.",
+)
+@writer_options
 @click.option("--max-concurrent", default=256, show_default=True, type=click.IntRange(1), help="Beyond it: 429.")
 @click.option("--max-body", default=1024, show_default=True, type=click.IntRange(1), help="KiB of a request's body.")
 @click.option("--seconds", default=90.0, show_default=True, type=click.FloatRange(1), help="Time for one answer.")
@@ -39,7 +50,10 @@ def serve(
     key_file: Path | None,
     origins: tuple[str, ...],
     aliases: tuple[str, ...],
-    threads: int,
+    threads: int | None,
+    model: str | None,
+    adapter: str | None,
+    model_url: str | None,
     max_concurrent: int,
     max_body: int,
     seconds: float,
@@ -53,10 +67,13 @@ def serve(
     daozhen serve
     daozhen serve --port 8080 --allow-origin http://localhost:3000
     daozhen serve --host 0.0.0.0 --key-file ~/daozhen.key
+    daozhen serve --model openai:NAME --model-url http://127.0.0.1:8001/v1
     """
     key = read_key(key_file)
     check_reach(host, key, origins)
     quiet_libraries()
+    keep_writer(model, adapter, model_url)
+    from rag.serving_assistant import ServingAssistant
     from ui.api import ApiSettings, make_api
     from ui.api_limits import LOOPBACK, ApiLimits
     from ui.api_server import listen, server_for
@@ -64,14 +81,24 @@ def serve(
 
     limits = ApiLimits(max_body_bytes=max_body * 1024, seconds=seconds, max_concurrent=max_concurrent)
     hosts = LOOPBACK if key is None else None  # a web page elsewhere that points its name here has no key
-    settings = ApiSettings(limits, hosts, key, aliases, origins, threads)
     with listen(host, port) as listening:
-        app = make_api(ready_assistant(), settings)
+        assistant = ready_assistant()
+        warn_of(assistant.writer)
+        settings = ApiSettings(limits, hosts, key, aliases, origins, threads or threads_for(assistant.writer))
+        app = make_api(ServingAssistant(assistant), settings)
         logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr)
         logging.getLogger("daozhen.api").setLevel(logging.INFO)
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"daozhen: http://{shown}:{listening.getsockname()[1]}/v1 answers; /docs tells how", err=True)
         server_for(app, 2 * max_concurrent + 64, stop_seconds).run(sockets=[listening])
+
+
+def threads_for(writer: Writer) -> int:
+    """Four that work, and one for each answer that a served model may be writing meanwhile: who waits for it holds none up."""
+    from rag.model_writer import ModelWriter
+
+    waiting = writer.places.number if isinstance(writer, ModelWriter) else 0
+    return min(WORKING + waiting, 256)
 
 
 def read_key(key_file: Path | None) -> str | None:

@@ -20,6 +20,8 @@ HELP = {
     "hospital_dir": "The folder with your own departments and red flags; empty: hospital/ in the home folder.",
     "locale": "Whose telephone numbers are told.",
     "model": "Who writes answers: empty for the documents' own sentences, a model's folder, or provider:name.",
+    "model_url": "Where a served model answers, as http://127.0.0.1:8001/v1.",
+    "model_is_local": "The address is the hospital's own, in its own network: nothing is masked for it.",
     "allow_remote_model": "Lets masked questions leave this machine for a served model.",
     "idle_seconds": "With nobody at the screen, after which it clears for the next patient.",
 }
@@ -41,7 +43,9 @@ def show(settings: Settings) -> None:
             return
         check_settings(replace(settings, **changed))
         path = keep_settings(settings.home, changed)
-        st.success(f"Kept in {path}. Restart `daozhen chat` to use it.")
+        st.success(
+            f"Kept in {path}. It holds from the next question; another embedder or model folder from the next start."
+        )
 
 
 def _field(name: str, value: Any) -> Any:

@@ -12,7 +12,7 @@ from knowledge.errors import InvalidQuestion
 from knowledge.records import Language
 from knowledge.replies import AssistantReply, TriageCard
 from knowledge.urgency import UrgencyLevel
-from rag.assistant import Assistant
+from rag.serving_assistant import ServingAssistant
 from ui.ready import ready_assistant
 from ui.reply_text import WORDS, card_as_text, chosen, note_as_text, question_as_lines
 
@@ -54,16 +54,16 @@ def talk(language: Language | None) -> None:
     printf '肚子疼两天\\n都没有\\n' | daozhen talk
     """
     console = Console(highlight=False, soft_wrap=True)
-    assistant = ready_assistant()
+    serving = ServingAssistant(ready_assistant())
     try:
-        spoken = _talk(assistant, console, language)
+        spoken = _talk(serving, console, language)
     except (KeyboardInterrupt, EOFError, click.Abort):
         console.print()
         spoken = language or "zh"
     console.print(_TEXT[spoken]["bye"])
 
 
-def _talk(assistant: Assistant, console: Console, language: Language | None) -> Language:
+def _talk(serving: ServingAssistant, console: Console, language: Language | None) -> Language:
     """Reads and answers until the input ends; the language last spoken."""
     spoken: Language = language or "zh"
     conversation, shown = Conversation(), None
@@ -74,7 +74,7 @@ def _talk(assistant: Assistant, console: Console, language: Language | None) -> 
         except EOFError:
             console.print()
             return spoken
-        command = typed.strip().casefold()
+        assistant, command = serving.current(), typed.strip().casefold()
         if command == "/quit":
             return spoken
         if command == "/new":

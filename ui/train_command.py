@@ -50,6 +50,7 @@ def train(
     daozhen train finetune/configs/sft.toml --base ~/models/base --data ~/datasets --out runs/sft
     daozhen train finetune/configs/sft.toml --base ~/models/base --data ~/datasets --out runs/sft --resume
     daozhen train finetune/configs/embedder.toml --data ~/datasets --out runs/embedder
+    daozhen train finetune/configs/embedded/base.toml --data ~/datasets --out models/base
     """
     quiet_libraries()
     from finetune.stage_config import read_toml
@@ -60,6 +61,9 @@ def train(
     if "stage" not in values:
         _refuse({"--base": base, "--init-adapter": init_adapter, "--resume": resume, "--dry-run": dry_run}, config)
         figures = _embedder(config, data_dir, out_dir)
+    elif values["stage"] == "base":
+        _refuse({"--base": base, "--init-adapter": init_adapter, "--resume": resume, "--dry-run": dry_run}, config)
+        figures = _base(values, config, data_dir, out_dir)
     elif values["stage"] == "pipeline":
         _refuse({"--base": base, "--init-adapter": init_adapter, "--dry-run": dry_run}, config)
         figures = _pipeline(config, data_dir, out_dir, resume)
@@ -73,6 +77,12 @@ def _embedder(config: Path, data_dir: Path, out_dir: Path) -> dict[str, Any]:
     from finetune.stages.embedder import train_embedder
 
     return train_embedder(config, data_dir, out_dir, progress=_tell)
+
+
+def _base(values: dict[str, Any], config: Path, data_dir: Path, out_dir: Path) -> dict[str, Any]:
+    from finetune.stages.base import BaseConfig, train_base
+
+    return train_base(BaseConfig.from_values(values, config.name), data_dir, out_dir, tell=_tell)
 
 
 def _pipeline(config: Path, data_dir: Path, out_dir: Path, resume: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -19,7 +20,7 @@ import orjson
 import psutil
 
 from finetune.cleaning import CleaningRules
-from finetune.cleaning_run import clean_files
+from finetune.cleaning_run import Progress, clean_files
 
 PLACES = [
     "头",
@@ -129,11 +130,14 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             source = Path(folder) / "made_up.jsonl"
             write_consultations(source, megabytes)
+            print(f"wrote {megabytes} MB", file=sys.stderr, flush=True)
             watch = MemoryWatch()
             watch.start()
             before = cpu_seconds()
             began = time.monotonic()
-            report = clean_files([source], Path(folder) / "clean.jsonl", CleaningRules(), workers=given.workers)
+            report = clean_files(
+                [source], Path(folder) / "clean.jsonl", CleaningRules(), workers=given.workers, progress=told(watch)
+            )
             seconds = time.monotonic() - began
             watch.done.set()
             watch.join()
@@ -144,6 +148,23 @@ def main() -> None:
                 flush=True,
             )
             print(dict(report.removed), flush=True)
+
+
+def told(watch: MemoryWatch, every_seconds: float = 30.0) -> Progress:
+    """Says on standard error how far it is, and the memory so far."""
+    began = last = time.monotonic()
+
+    def step(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= every_seconds:
+            last = time.monotonic()
+            print(
+                f"{last - began:.0f} s: {done:,} {what}, {watch.main:.0f} MB, worker {watch.worker:.0f} MB",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return step
 
 
 def cpu_seconds() -> float:

@@ -1,4 +1,4 @@
-"""The training loop every phase of the embedder shares: AdamW, a rise and fall of the rate, checkpoints, a guard.
+"""The training loop of what is trained from scratch: AdamW, a rise and fall of the rate, checkpoints, a guard.
 
 Every step draws its batch and its randomness from the seed and its own number alone, so a run that was stopped goes
 on from its checkpoint as if it had never been.

@@ -1,4 +1,4 @@
-"""What the API takes and gives, as types: requests are checked by them, and the OpenAPI document is made of them."""
+"""What the API takes, as types that check it: a request that is not of its form is refused by its first fault."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from knowledge.conversation import MAX_QUESTION_CHARS, Conversation, MessageKind
+from knowledge.conversation import MAX_QUESTION_CHARS, Conversation
 from knowledge.records import Language
 from ui.api_faults import ApiFault
 
@@ -19,7 +19,6 @@ Said = Annotated[
     str,
     Field(max_length=MAX_QUESTION_CHARS, pattern=r"\S", description="What the patient says."),
 ]
-LevelLabel = Literal["I", "II", "III", "IV", "home"]
 CarriedConversation = Annotated[
     Conversation,
     BeforeValidator(Conversation.from_json),
@@ -126,121 +125,6 @@ class RetrieveRequest(Strict):
         None, min_length=1, max_length=200, description="Ids; passages of any of them."
     )
     min_score: float = Field(0.0, ge=0.0, le=1.0)
-
-
-class RankedDepartmentForm(BaseModel):
-    id: str
-    name_zh: str
-    name_en: str
-    score: float = Field(description="Share of belief, 0 to 1 over all departments.")
-    why: str
-
-
-class TriageForm(BaseModel):
-    urgency: LevelLabel
-    instruction: str = Field(description="What the patient is told to do, in one line.")
-    reasons: list[str]
-    departments: list[RankedDepartmentForm] = Field(description="Best first.")
-    red_flags: list[str] = Field(description="Ids.")
-
-
-class FollowUpForm(BaseModel):
-    question: str
-    options: list[str] = Field(description="Send one back as the next text; the last is always `not sure`.")
-    why: str
-
-
-class TriageResponse(BaseModel):
-    """triage is null as long as nothing about an illness was told; that is no level."""
-
-    triage: TriageForm | None
-    language: Language
-    kind: MessageKind
-    message: str | None = Field(description="Calm words for what is no complaint, or for despair.")
-    follow_up: FollowUpForm | None
-    card: dict[str, Any] | None = Field(description="Once nothing is left to ask.")
-    hand_off: dict[str, Any] | None = Field(description="The note for the nurse; null while nothing was told.")
-    conversation: dict[str, Any] = Field(description="To be handed back with the next text.")
-
-
-class PassageForm(BaseModel):
-    passage_id: str
-    score: float = Field(description="Relevance, 0 to 1.")
-    title: str
-    section: str
-    page: int | None
-    source_id: str
-    language: str
-    kind: str
-    departments: list[str]
-    text: str
-
-
-class RetrieveResponse(BaseModel):
-    generation: str
-    passages: list[PassageForm]
-
-
-class HealthResponse(BaseModel):
-    status: Literal["ok"]
-    version: str
-    generation: str = Field(description="Of the index that serves now.")
-    passages: int
-    writer: str
-
-
-class ModelForm(BaseModel):
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: Literal["daozhen"] = "daozhen"
-
-
-class ModelList(BaseModel):
-    object: Literal["list"] = "list"
-    data: list[ModelForm]
-
-
-class CompletionMessage(BaseModel):
-    role: Literal["assistant"] = "assistant"
-    content: str
-    refusal: None = None
-
-
-class CompletionChoice(BaseModel):
-    index: Literal[0] = 0
-    message: CompletionMessage
-    logprobs: None = None
-    finish_reason: Literal["stop", "length"]
-
-
-class Usage(BaseModel):
-    """Chinese characters, words of other scripts, and marks; no model's own count."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-
-
-class Completion(BaseModel):
-    id: str
-    object: Literal["chat.completion"] = "chat.completion"
-    created: int
-    model: str
-    choices: list[CompletionChoice]
-    usage: Usage
-    daozhen: dict[str, Any] = Field(description="triage, citations, follow_up, card, hand_off, conversation.")
-
-
-class ErrorDetail(BaseModel):
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class ErrorForm(BaseModel):
-    error: ErrorDetail
 
 
 def said_by(messages: list[UserMessage | OtherMessage]) -> list[str]:

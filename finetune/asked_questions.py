@@ -1,0 +1,59 @@
+"""Real questions, answered as serving answers them: the evidence it would find, the sentences its own writer would choose.
+
+What people really type is not what guides ask themselves. Where the evidence is too thin to answer, no row is made:
+serving asks no model then either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from finetune.cited_answers import MOST_SENTENCES, CitedRow, as_dialogue, passes
+from finetune.grounding import Grounded, Progress
+from knowledge.errors import InvalidUsage
+from rag.assistant import Assistant
+from rag.dialogue import language_of
+from rag.evidence_search import Asked, gather_evidence
+from rag.writers import ExtractiveWriter
+
+
+def questions_in(path: Path) -> Iterator[str]:
+    """The `question` of every row of a JSON Lines file. Raises InvalidUsage naming file and line."""
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if line.strip():
+            try:
+                yield str(json.loads(line)["question"])
+            except (ValueError, KeyError, TypeError):
+                raise InvalidUsage(f'{path.name}:{number}: not a row of the form {{"question": text}}') from None
+
+
+def answered_records(
+    assistant: Assistant, questions: list[str], passages: int = 6, progress: Progress = lambda *_: None
+) -> Grounded:
+    """A cited row for every question that the documents answer."""
+    made = Grounded(left_out=Counter())
+    for number, question in enumerate(questions):
+        progress("questions", number, len(questions))
+        row = answered_row(assistant, question, passages)
+        if row is None:
+            made.left_out["the documents do not answer"] += 1
+        else:
+            made.records.append(as_dialogue(row))
+    return made
+
+
+def answered_row(assistant: Assistant, question: str, passages: int) -> CitedRow | None:
+    """The direct part of the extractive answer, from the passages a model would be shown; None where there is none."""
+    evidence = gather_evidence(Asked.alone(question, language_of(question)), assistant.search, passages)
+    if evidence is None or evidence.passages[0].passage.language != evidence.language:
+        return None
+    shown = set(evidence.keyed().values())
+    direct = [
+        (draft.text, draft.passages[0])
+        for draft in ExtractiveWriter().write(evidence)
+        if draft.part == "answer" and draft.passages[0] in shown and passes(draft, evidence)
+    ]
+    return CitedRow(evidence, tuple(direct[:MOST_SENTENCES])) if direct else None

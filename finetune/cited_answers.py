@@ -1,0 +1,294 @@
+"""Cited answers by the thousand: every part of every guide asked in many wordings, over what serving would find.
+
+The prompt is that of serving to the letter, its passages in the order the search finds them; the answer is the few
+sentences that answer, each with its key. Questions are made without a teacher: from the guides' own questions, from
+their sections, and from single sentences (the inverse cloze task of Lee et al., 2019, arXiv 1906.00300). In a share of
+the rows no passage answers, and the right answer is to say so. Beside each answer stand spoiled ones, made by rule,
+from which a reward model and preference optimisation learn what a good one is.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from finetune.grounding import LICENCE, SOURCE, AskedPassage, Grounded, GroundingRules, Progress, may_answer
+from finetune.records import DialogueRecord, Message, PreferenceRecord
+from finetune.task_prompts import DETAIL_QUESTIONS, SECTION_QUESTIONS
+from knowledge.guidelines import SECTIONS, Guide, load_guides
+from knowledge.prompts import ABSTAINS, answer_messages
+from knowledge.records import Language
+from knowledge.urgency import UrgencyLevel
+from rag.assistant import Assistant
+from rag.citations import written_sentences
+from rag.evidence import DraftSentence, Evidence
+from rag.evidence_search import Asked, found_passages
+from rag.gates import Admitted, judge
+from rag.passages import Passage, RetrievedPassage
+from rag.sentences import split_sentences
+
+MOST_SENTENCES = 4  # of an answer: the direct one; where to go and when to hurry are added for every writer
+DETAILS_A_PASSAGE = 2
+NAMES_A_GUIDE = 4
+SHUFFLED_SHARE = 0.15  # of the rows whose passages stand in no order, so that the first is not always taken
+_CLAUSE = {"zh": re.compile(r"[，。；：、！？]"), "en": re.compile(r"[,.;:!?]|\b(?:and|or|but|because)\b")}
+_CLAUSE_CHARS = {"zh": (4, 18), "en": (14, 70)}
+_DETAILED = ("what", "causes", "doctor", "treatment", "self_care", "prevention", "questions")
+
+
+@dataclass(frozen=True)
+class AskedSentences(AskedPassage):
+    """A question, the passage that answers it, and which of its sentences do."""
+
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CitedRow:
+    """A prompt with its evidence and the answer; answer: sentences and the passage each stands in, none to abstain."""
+
+    evidence: Evidence
+    answer: tuple[tuple[str, Passage], ...]
+
+    @property
+    def text(self) -> str:
+        return written(self.answer, self.evidence) if self.answer else _abstention(self.evidence.language)
+
+
+def cited_records(assistant: Assistant, rules: GroundingRules, progress: Progress = lambda *_: None) -> Grounded:
+    """Questions over passages with the cited answer or the abstention, as dialogues that name their passages."""
+    rng, made = random.Random(rules.seed), Grounded()
+    made.records += [as_dialogue(row) for row in cited_rows(assistant, rules, rng, made, progress)]
+    return made
+
+
+def as_dialogue(row: CitedRow) -> DialogueRecord:
+    """The prompt of serving and the answer, with the passages it may rest on."""
+    system, user = _prompt(row)
+    tags = ("grounded", "answers" if row.answer else "abstains", row.evidence.language)
+    messages = (Message("user", user), Message("assistant", row.text))
+    return DialogueRecord(messages, system, SOURCE, LICENCE, tags, _texts(row))
+
+
+def cited_preferences(assistant: Assistant, rules: GroundingRules, progress: Progress = lambda *_: None) -> Grounded:
+    """The cited answer beside one spoiled by rule: see SPOILERS."""
+    rng, made = random.Random(rules.seed + 1), Grounded()
+    for row in cited_rows(assistant, rules, rng, made, progress):
+        names = list(SPOILERS) if row.answer else ["answers_from_elsewhere"]
+        rng.shuffle(names)
+        for name in names:
+            spoiled = SPOILERS[name](row, rng)
+            if spoiled and spoiled.strip() != row.text.strip():
+                system, user = _prompt(row)
+                tags = ("grounded", f"spoiled:{name}", row.evidence.language)
+                pair = PreferenceRecord((Message("user", user),), row.text, spoiled, system, SOURCE, LICENCE, tags)
+                made.records.append(pair)
+                break
+    return made
+
+
+def cited_rows(
+    assistant: Assistant, rules: GroundingRules, rng: random.Random, made: Grounded, progress: Progress
+) -> Iterator[CitedRow]:
+    asked = [one for language in rules.languages for one in questions_over(assistant, language, rng)]
+    rng.shuffle(asked)
+    asked = asked[: rules.at_most]
+    for number, one in enumerate(asked):
+        progress("cited", number, len(asked))
+        row = _row(one, assistant, rules, rng)
+        if row is None:
+            made.left_out["nothing in it may be said, or no other passage was found"] += 1
+        else:
+            yield row
+
+
+def questions_over(assistant: Assistant, language: Language, rng: random.Random) -> Iterator[AskedSentences]:
+    """Every question over the guides' passages of a language."""
+    guides = load_guides()
+    keys = {heading: key for key, pair in SECTIONS.items() for heading in pair}
+    for passage in assistant.search.index.passages:
+        guide = guides.get(passage.source_id.removeprefix("guidelines/"))
+        if passage.kind != "guide" or guide is None or passage.language != language:
+            continue
+        heading, _, own = passage.section.partition(" > ")
+        sentences = tuple(sentence.text.lstrip("-•* ").strip() for sentence in split_sentences(passage.text))
+        names = _names(guide, language)
+        if own:
+            yield AskedSentences(own, passage, guide, language, sentences[:MOST_SENTENCES])
+            name = rng.choice(names)
+            yield AskedSentences(f"{name}，{own}" if language == "zh" else f"{name}: {own}", passage, guide, language, sentences[:MOST_SENTENCES])  # fmt: skip
+        for wording in SECTION_QUESTIONS.get(keys.get(heading, ""), {}).get(language, ()):
+            name = rng.choice(names)
+            yield AskedSentences(wording.format(title=name), passage, guide, language, sentences[:MOST_SENTENCES])
+        if keys.get(heading) in _DETAILED:
+            yield from _details(passage, guide, language, sentences, names, rng)
+
+
+def _details(
+    passage: Passage, guide: Guide, language: Language, sentences: Sequence[str], names: list[str], rng: random.Random
+) -> Iterator[AskedSentences]:
+    """Questions after one clause of one sentence; the answer is that sentence and what directly follows."""
+    for place in rng.sample(range(len(sentences)), min(DETAILS_A_PASSAGE, len(sentences))):
+        least, most = _CLAUSE_CHARS[language]
+        clauses = [part.strip() for part in _CLAUSE[language].split(sentences[place]) if part]
+        clauses = [part for part in clauses if least <= len(part) <= most]
+        if clauses:
+            wording = rng.choice(DETAIL_QUESTIONS[language])
+            question = wording.format(title=rng.choice(names), clause=rng.choice(clauses))
+            yield AskedSentences(question, passage, guide, language, tuple(sentences[place : place + 2]))
+
+
+def _names(guide: Guide, language: Language) -> list[str]:
+    """The title and the first of its everyday names."""
+    title = guide.header.title.in_language(language)
+    title = title if language == "zh" else title[:1].lower() + title[1:]
+    return [title, *guide.header.synonyms.in_language(language)][:NAMES_A_GUIDE]
+
+
+def _row(one: AskedSentences, assistant: Assistant, rules: GroundingRules, rng: random.Random) -> CitedRow | None:
+    found = found_passages(Asked.alone(one.question, one.language), assistant.search, one.language, 3 * rules.passages)
+    abstains = rng.random() < rules.abstain_share
+    shown = [entry.passage for entry in found if not (abstains and may_answer(entry.passage, one))][: rules.passages]
+    if not abstains and one.passage not in shown:
+        shown = shown[: rules.passages - 1]
+        shown.insert(rng.randint(0, min(2, len(shown))), one.passage)
+    if rng.random() < SHUFFLED_SHARE:
+        rng.shuffle(shown)
+    if not shown:
+        return None
+    evidence = evidence_over(one, shown, rng)
+    if abstains:
+        return CitedRow(evidence, ())
+    drafts = [DraftSentence(text, (one.passage,)) for text in one.sentences]
+    said = [draft.text for draft in drafts if passes(draft, evidence)]
+    return CitedRow(evidence, tuple((text, one.passage) for text in said)) if said else None
+
+
+def evidence_over(one: AskedSentences, shown: Sequence[Passage], rng: random.Random) -> Evidence:
+    """What a writer would be given; how urgent it is is drawn, since it does not change what the passages say."""
+    department = assistant_department(one.guide, one.language)
+    level = rng.choice([UrgencyLevel.HOME, UrgencyLevel.IV, UrgencyLevel.IV, UrgencyLevel.III])
+    found = tuple(RetrievedPassage(passage, 1.0) for passage in shown)
+    return Evidence(one.question, one.language, level, department, {}, found, told=one.question)
+
+
+def assistant_department(guide: Guide, language: Language) -> str:
+    """The name of the guide's first department."""
+    from knowledge.departments import load_departments
+
+    departments = load_departments()
+    first = next((departments[name] for name in guide.header.departments if name in departments), None)
+    return first.name.in_language(language) if first else ""
+
+
+def written(answer: Sequence[tuple[str, Passage]], evidence: Evidence) -> str:
+    """Sentences with their keys, as a model writes them."""
+    keys = {passage.passage_id: key for key, passage in evidence.keyed().items()}
+    if evidence.language == "zh":
+        return "".join(f"{text}[{keys[passage.passage_id]}]" for text, passage in answer)
+    return " ".join(f"{text} [{keys[passage.passage_id]}]" for text, passage in answer)
+
+
+def passes(draft: DraftSentence, evidence: Evidence) -> bool:
+    """Let through as it is, not replaced by the advice to ask; and read back from a model's text as the one sentence it is."""
+    judged = judge(draft, evidence)
+    if not isinstance(judged, Admitted) or judged.sentence is not draft:
+        return False
+    read_back = [sentence.text for sentence in written_sentences([f"{draft.text} [1]"])]
+    return read_back == [draft.text]
+
+
+def _abstention(language: Language) -> str:
+    return ABSTAINS[language] + ("。" if language == "zh" else ".")
+
+
+def _prompt(row: CitedRow) -> tuple[str, str]:
+    evidence = row.evidence
+    system, user = answer_messages(
+        evidence.question,
+        evidence.numbered(),
+        evidence.language,
+        evidence.urgency.title(evidence.language),
+        evidence.department,
+    )
+    return system.content, user.content
+
+
+def _texts(row: CitedRow) -> tuple[str, ...]:
+    """The passages a verifiable reward holds an answer against; none where to abstain is right."""
+    return tuple(passage.text for passage in row.evidence.keyed().values()) if row.answer else ()
+
+
+# --- answers spoiled by rule: each gives a worse answer, or "" where it does not apply ---
+
+_NUMBER = re.compile(r"(?<![\[\d.])\d+(?![\]\d.])")
+_DENIALS: dict[Language, tuple[tuple[str, str], ...]] = {
+    "zh": (("不要", "要"), ("不能", "能"), ("不宜", "宜"), ("不需要", "需要"), ("没有", "有"), ("不会", "会")),
+    "en": ((" do not ", " do "), (" not ", " "), (" cannot ", " can "), (" never ", " always "), (" no ", " ")),
+}
+
+
+def _wrong_key(row: CitedRow, rng: random.Random) -> str:
+    """Every sentence cited to a passage that does not say it."""
+    cited = []
+    for text, _ in row.answer:
+        others = [found.passage for found in row.evidence.passages if not passes(DraftSentence(text, (found.passage,)), row.evidence)]  # fmt: skip
+        if not others:
+            return ""
+        cited.append((text, rng.choice(others)))
+    return written(cited, row.evidence)
+
+
+def _no_key(row: CitedRow, rng: random.Random) -> str:
+    return ("" if row.evidence.language == "zh" else " ").join(text for text, _ in row.answer)
+
+
+def _another_passage(row: CitedRow, rng: random.Random) -> str:
+    """Well cited, and beside the point."""
+    right = row.answer[0][1] if row.answer else None
+    others = [found.passage for found in row.evidence.passages if found.passage != right]
+    if not others:
+        return ""
+    passage = rng.choice(others)
+    texts = [sentence.text.lstrip("-•* ").strip() for sentence in split_sentences(passage.text)]
+    return written([(text, passage) for text in texts[: max(2, len(row.answer))] if text], row.evidence)
+
+
+def _another_number(row: CitedRow, rng: random.Random) -> str:
+    changed = [(_NUMBER.sub(lambda found: str(int(found[0]) + rng.choice([1, 2, 5, 10])), text), passage) for text, passage in row.answer]  # fmt: skip
+    return written(changed, row.evidence)
+
+
+def _denied(row: CitedRow, rng: random.Random) -> str:
+    changed = []
+    for text, passage in row.answer:
+        pair = next((pair for pair in _DENIALS[row.evidence.language] if pair[0] in text), None)
+        changed.append((text.replace(*pair, 1) if pair else text, passage))
+    return written(changed, row.evidence)
+
+
+def _repeated(row: CitedRow, rng: random.Random) -> str:
+    return written([*row.answer, *[row.answer[-1]] * rng.randint(2, 4)], row.evidence)
+
+
+def _cut_off(row: CitedRow, rng: random.Random) -> str:
+    text, passage = row.answer[-1]
+    return written([*row.answer[:-1], (text[: max(4, len(text) // 2)], passage)], row.evidence)
+
+
+def _gives_up(row: CitedRow, rng: random.Random) -> str:
+    return _abstention(row.evidence.language)
+
+
+SPOILERS: dict[str, Callable[[CitedRow, random.Random], str]] = {
+    "wrong_key": _wrong_key,
+    "no_key": _no_key,
+    "answers_from_elsewhere": _another_passage,
+    "another_number": _another_number,
+    "denied": _denied,
+    "repeated": _repeated,
+    "cut_off": _cut_off,
+    "gives_up": _gives_up,
+}

@@ -1,0 +1,27 @@
+"""The kinds of training records that are made from our own index and knowledge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from finetune.cited_answers import cited_preferences, cited_records
+from finetune.grounding import (
+    Grounded,
+    GroundingRules,
+    Progress,
+    follow_up_records,
+    grounded_records,
+    routing_records,
+    urgency_records,
+)
+from rag.assistant import Assistant
+
+KINDS: dict[str, Callable[[Assistant, GroundingRules, Progress], Grounded]] = {
+    "grounded": grounded_records,
+    "routing": routing_records,
+    "urgency": urgency_records,
+    "follow_up": follow_up_records,
+    "cited": cited_records,
+    "preferences": cited_preferences,
+}
+BY_DEFAULT = ("grounded", "routing", "urgency", "follow_up")

@@ -1,0 +1,112 @@
+"""An answer as a writer wrote it and the gates let it through; the passages' own sentences where it failed or left off."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator, Sequence
+
+from knowledge.errors import WriterUnavailable
+from knowledge.guidelines import SECTIONS
+from knowledge.replies import AnswerPiece, CitedAnswer
+from rag.evidence import AnswerPart, DraftSentence, Evidence
+from rag.gates import Admitted, answer_sentence, citation_of, judge
+from rag.lexical import share_covered, tokens_of
+from rag.writers import MIN_COVERED, ExtractiveWriter, Writer
+
+_NOTES = {
+    "unavailable": {
+        "zh": "语言模型暂时用不了，以下是资料原文中的句子。",
+        "en": "The language model is unavailable just now; these are sentences of the documents themselves.",
+    },
+    "too_little": {
+        "zh": "语言模型写的内容没有通过核对，以下是资料原文中的句子。",
+        "en": "What the language model wrote did not pass the checks; these are sentences of the documents themselves.",
+    },
+    "broke_off": {
+        "zh": "语言模型没有写完。写出来的每一句都核对过，后面补上的是资料原文中的句子。",
+        "en": "The language model did not finish. Every sentence it wrote was checked; those added are the documents' own.",
+    },
+}
+_LEFT_OUT: frozenset[AnswerPart] = frozenset({"danger"})  # told in any case: when to hurry
+_BROKEN_OFF: frozenset[AnswerPart] = frozenset({"where", "do", "danger"})  # what a model comes to last
+
+_log = logging.getLogger("daozhen.writer")  # kinds of fault only; what patients say is never logged
+
+
+def written_answer(writer: Writer, evidence: Evidence) -> Generator[AnswerPiece, None, CitedAnswer | None]:
+    """The writer's sentences as they pass the gates; returns the whole answer, None where the passages give none.
+
+    Where a model fails or too little of it passes, the passages' own sentences take its place, numbered from the first
+    again; where it breaks off, they complete it. What to hurry for is told whatever the model left out.
+    """
+    passed = _Passed(evidence)
+    if isinstance(writer, ExtractiveWriter):
+        return (yield from _extractive(evidence, ""))
+    try:
+        yield from passed.of(writer.write(evidence))
+        note, lacking = "", frozenset() if passed.tells_danger() else _LEFT_OUT
+    except WriterUnavailable as fault:
+        _log.warning("daozhen: %s; the documents' own sentences are given", fault)
+        note, lacking = "broke_off", _BROKEN_OFF
+    if not passed.stand():
+        return (yield from _extractive(evidence, "unavailable" if note else "too_little"))
+    yield from passed.of(draft for draft in ExtractiveWriter().write(evidence) if draft.part in lacking)
+    return _whole(passed.pieces, writer.name, note, evidence)
+
+
+def _extractive(evidence: Evidence, note: str) -> Generator[AnswerPiece, None, CitedAnswer | None]:
+    writer, passed = ExtractiveWriter(), _Passed(evidence)
+    yield from passed.of(writer.write(evidence))
+    return _whole(passed.pieces, writer.name, note, evidence) if passed.pieces else None
+
+
+def _whole(pieces: Sequence[AnswerPiece], writer: str, note: str, evidence: Evidence) -> CitedAnswer:
+    sentences, citations = (piece.sentence for piece in pieces), (piece.citation for piece in pieces)
+    return CitedAnswer(tuple(sentences), tuple(citations), writer, _NOTES[note][evidence.language] if note else "")
+
+
+class _Passed:
+    """The sentences that passed the gates, each once, numbered through; and how many were refused.
+
+    One in whose place the advice to ask about a medicine is shown counts as neither.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.pieces: list[AnswerPiece] = []
+        self._kept: list[Admitted] = []
+        self._shown: set[str] = set()
+        self._refused = 0
+
+    def of(self, drafts: Iterator[DraftSentence]) -> Iterator[AnswerPiece]:
+        for draft in drafts:
+            judged = judge(draft, self.evidence)
+            if not isinstance(judged, Admitted):
+                self._refused += 1
+            elif judged.sentence.text not in self._shown:
+                self._shown.add(judged.sentence.text)
+                if judged.sentence.text == draft.text:
+                    self._kept.append(judged)
+                key = str(len(self._shown))
+                self.pieces.append(AnswerPiece(answer_sentence(judged, key), citation_of(judged, key)))
+                yield self.pieces[-1]
+
+    def stand(self) -> bool:
+        """Whether they are an answer: at least as many as were refused, and a lone one speaks of what was asked.
+
+        Scattered sentences left over from a text that was mostly refused are no answer, however true each is.
+        """
+        count = len(self._kept)
+        return 0 < count >= self._refused and (count > 1 or self._answers(self._kept[0]))
+
+    def _answers(self, lone: Admitted) -> bool:
+        """As the extractive writer asks of a sentence: enough of the question's words, under its heading."""
+        if not self.evidence.weights:
+            return True
+        heading = f"{lone.passage.title} {lone.passage.section}"
+        covered = share_covered(self.evidence.weights, tokens_of(f"{heading} {lone.sentence.text}"))
+        return covered >= MIN_COVERED
+
+    def tells_danger(self) -> bool:
+        """Whether one of them rests on what a guide says of when to hurry."""
+        return any(kept.passage.section.split(" > ")[0] in SECTIONS["danger"] for kept in self._kept)

@@ -1,0 +1,163 @@
+"""A base from scratch: a tokenizer that loses nothing, windows by weight, a run that goes on, a folder others train on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.base_corpus import TextSource, as_chat, ready_corpus, texts_of
+from finetune.base_tokenizer import ASSISTANT, END, USER, train_base_tokenizer
+from finetune.records import dialogue, write_records
+from knowledge.errors import TrainingFailed
+
+TEXTS = [
+    "发烧要多休息，多喝水。体温39.5℃要看医生。" * 3,
+    "Rest while you have a fever, and drink water. " * 3,
+    "\n\t  x＝1",
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_base_tokenizer(TEXTS * 4, 400)
+
+
+@given(text=st.text(max_size=60))
+def test_every_text_comes_back_as_it_was(tokenizer, text):
+    assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
+
+
+def test_a_sentence_has_the_same_tokens_wherever_it_stands(tokenizer):
+    sentence = "体温39.5℃要看医生。"
+    alone, within = tokenizer.encode(sentence).ids, tokenizer.encode(f"资料：{sentence}[2]然后").ids
+    assert any(within[at : at + len(alone)] == alone for at in range(len(within)))
+
+
+def test_a_dialogue_is_read_in_the_form_of_the_chat_template():
+    assert as_chat(dialogue("头疼", "去神经内科。")) == f"{USER}头疼{END}{ASSISTANT}去神经内科。{END}"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "prose.txt").write_text(
+        "\n".join(f"第{n}段：天气很好，大家都去公园散步了。" for n in range(400)), "utf-8"
+    )
+    write_records([dialogue(f"头疼{n}天了", "先休息，再看神经内科。") for n in range(300)], folder / "asked.jsonl")
+    return folder
+
+
+SOURCES = (
+    TextSource("prose", "prose.txt", "MIT", "here"),
+    TextSource("asked", "asked.jsonl", "MIT", "here", late_weight=9.0),
+)
+
+
+def test_a_corpus_is_made_once_and_holds_back_a_share(data, tmp_path):
+    told: list[str] = []
+    corpus = ready_corpus(tmp_path / "corpus", data, SOURCES, 300, 0.05, told.append)
+    again = ready_corpus(tmp_path / "corpus", data, SOURCES, 300, 0.05, told.append)
+    assert told.count("tokenizer …") == 1
+    assert all(np.array_equal(corpus.streams[name], again.streams[name]) for name in ("prose", "asked"))
+    assert 0 < len(corpus.held_out["prose"]) < 0.2 * len(corpus.streams["prose"])
+
+
+def test_a_file_that_is_not_there_is_named_and_without_any_the_run_fails(data, tmp_path):
+    told: list[str] = []
+    absent = TextSource("gone", "gone.txt", "MIT", "here")
+    ready_corpus(tmp_path / "corpus", data, (*SOURCES, absent), 300, 0.05, told.append)
+    assert any("gone.txt" in line for line in told)
+    with pytest.raises(TrainingFailed, match=r"gone\.txt"):
+        ready_corpus(tmp_path / "other", data, (absent,), 300, 0.05, told.append)
+
+
+def test_a_row_a_base_cannot_read_is_named_by_file_and_line(tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(
+        '{"kind": "preference", "prompt": [{"role": "user", "content": "a"}], "chosen": "b", "rejected": "c"}\n'
+    )
+    with pytest.raises(TrainingFailed, match=r"pairs\.jsonl:1"):
+        list(texts_of(file))
+
+
+def tiny_config(**changes):
+    from finetune.stages.base import BaseConfig, BaseShape, BaseSteps
+
+    config = BaseConfig(
+        name="tiny",
+        training=BaseSteps(steps=24, learning_rate=5e-3, rows=4, guard_share=1.0, least_fall=0.02),
+        texts=SOURCES,
+        shape=BaseShape(layers=2, width=32, heads=2, key_heads=1, inner=64, window=48),
+        vocabulary=300,
+        held_out_share=0.05,
+    )
+    return replace(config, **changes)
+
+
+def test_a_tiny_base_learns_and_other_stages_can_load_it(data, tmp_path):
+    pytest.importorskip("transformers")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from finetune.stages.base import train_base
+
+    figures = train_base(tiny_config(), data, tmp_path / "base")
+    assert figures["perplexity_after"]["asked"] < figures["perplexity_before"]["asked"]
+    tokenizer = AutoTokenizer.from_pretrained(str(tmp_path / "base"))
+    shown = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "头疼"}], tokenize=False, add_generation_prompt=True
+    )
+    assert shown == f"{USER}头疼{END}{ASSISTANT}" and tokenizer.eos_token == END
+    model = AutoModelForCausalLM.from_pretrained(str(tmp_path / "base"))
+    assert model.config.tie_word_embeddings and sum(one.numel() for one in model.parameters()) == figures["parameters"]
+    assert json.loads((tmp_path / "base" / "recipe.json").read_text())["stage"] == "base"
+
+
+def test_a_run_whose_loss_does_not_fall_is_stopped(data, tmp_path):
+    pytest.importorskip("transformers")
+    from finetune.stages.base import BaseSteps, train_base
+
+    still = BaseSteps(steps=24, learning_rate=0.0, rows=4, guard_share=1.0, least_fall=0.5)
+    with pytest.raises(TrainingFailed, match="did not fall"):
+        train_base(tiny_config(training=still), data, tmp_path / "base")
+    assert not (tmp_path / "base").exists()
+
+
+def test_attention_over_whole_windows_is_what_the_library_computes(data, tmp_path):
+    pytest.importorskip("transformers")
+    import torch
+
+    from finetune.stages.base import new_model
+
+    corpus = ready_corpus(tmp_path / "corpus", data, SOURCES, 300, 0.05, lambda _: None)
+    torch.manual_seed(0)
+    model = new_model(tiny_config().shape, corpus.figures["vocabulary"], tmp_path / "corpus" / "tokenizer.json").eval()
+    ids = torch.randint(5, 290, (2, 40))
+    with torch.no_grad():
+        ours = model(input_ids=ids).logits
+        model.set_attn_implementation("eager")
+        theirs = model(input_ids=ids).logits
+    assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_late_in_a_run_windows_are_drawn_by_the_late_weights(data, tmp_path):
+    pytest.importorskip("torch")
+    import torch
+
+    from finetune.stages.base import Windows
+
+    corpus = ready_corpus(tmp_path / "corpus", data, SOURCES, 300, 0.05, lambda _: None)
+    config = tiny_config(texts=(SOURCES[0], replace(SOURCES[1], weight=0.0, late_weight=1.0)))
+    windows = Windows(
+        replace(config, texts=(replace(SOURCES[0], late_weight=0.0), config.texts[1])), corpus, torch.device("cpu")
+    )
+    prose = set(corpus.streams["prose"].tolist())
+    early, late = windows.of_step(0), windows.of_step(23)
+    assert set(early.flatten().tolist()) <= prose and not set(late.flatten().tolist()) <= prose
+    assert torch.equal(windows.of_step(3), windows.of_step(3))
