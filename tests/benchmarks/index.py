@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +128,17 @@ def embed(work: Path, minutes: float) -> dict[str, float]:
     embedder, cache = load_embedder(), IndexCache(work / CACHE)
     texts = texts_of(work)
     vectors = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
+    known_alone = _TimeIsUp(embedder.dimension, embedder.fingerprint)
     done, made, spent = 0, 0, {"embedding_s": 0.0, "embedding_cpu_s": 0.0}
-    while done < len(texts) and spent["embedding_s"] <= 60 * minutes:
-        here = slice(done, done + TEXTS_PER_LOOK)
-        taken, (vectors[here], new) = seconds("embedding", lambda: cache.embedded(texts[here], embedder))  # noqa: B023
+    while done < len(texts):
+        here, using = (
+            slice(done, done + TEXTS_PER_LOOK),
+            embedder if spent["embedding_s"] <= 60 * minutes else known_alone,
+        )
+        try:
+            taken, (vectors[here], new) = seconds("embedding", lambda: cache.embedded(texts[here], using))  # noqa: B023
+        except TimeoutError:
+            break
         done, made = min(here.stop, len(texts)), made + new
         spent = {name: value + bool(new) * taken[name] for name, value in spent.items()}
     rng = np.random.default_rng(1)
@@ -138,6 +146,17 @@ def embed(work: Path, minutes: float) -> dict[str, float]:
     np.save(work / VECTORS, vectors)
     rates = {f"{name}_per_1000_texts": 1000 * value / made for name, value in spent.items() if made}
     return rates | {"embedded_texts": done, "imitated_vectors": len(texts) - done}
+
+
+@dataclass(frozen=True)
+class _TimeIsUp:
+    """Takes the embedder's place where only what was embedded before may be used."""
+
+    dimension: int
+    fingerprint: str
+
+    def encode_passages(self, texts: Sequence[str]) -> Any:
+        raise TimeoutError
 
 
 def texts_of(work: Path) -> list[str]:
