@@ -105,11 +105,11 @@ def read_recipe(folder: Path) -> dict[str, Any]:
         ) from None
 
 
-def save_adapter(model: Any, tokenizer: Any, folder: Path, recipe: dict[str, Any]) -> None:
-    """Writes the adapter folder; it appears whole or not at all."""
+def save_adapter(model: Any, tokenizer: Any, folder: Path, recipe: dict[str, Any], weights: Any = None) -> None:
+    """Writes the adapter folder; it appears whole or not at all. weights: in place of the model's own, by name."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(str(partial), safe_serialization=True)
+    model.save_pretrained(str(partial), safe_serialization=True, state_dict=weights)
     tokenizer.save_pretrained(str(partial))
     (partial / "README.md").unlink(missing_ok=True)  # the library's own card names people's paths
     (partial / RECIPE).write_text(json.dumps(recipe, ensure_ascii=False, indent=2), encoding="utf-8")

@@ -19,16 +19,18 @@ WHOLE_MODULES = ["lm_head", "score"]  # naming any replaces the library's own li
 _SAMPLE_BYTES = 1 << 16
 
 
-def require_training_libraries() -> None:
-    """Raises MissingExtra where the finetune extra is not installed."""
+def require_training_libraries(*, trl: bool = True) -> None:
+    """Raises MissingExtra where the finetune extra is not installed; trl: with the libraries of the stages on TRL."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says on every start which hub it did not reach
     try:
         import accelerate  # noqa: F401
-        import datasets  # noqa: F401
         import peft  # noqa: F401
         import torch  # noqa: F401
         import transformers  # noqa: F401
-        import trl  # noqa: F401
+
+        if trl:
+            import datasets  # noqa: F401
+            import trl as _  # noqa: F401
     except ImportError as fault:
         raise MissingExtra(f"training needs {fault.name}: pip install 'daozhen[finetune]'") from None
 

@@ -47,9 +47,9 @@ def _tried_on_gpu(config: StageConfig, tokens: int) -> Callable[[int], bool]:
     import torch
 
     model: Any = trained_model(config)
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if config.training.gradient_checkpointing and config.adapter.method != "prefix":
         model.gradient_checkpointing_enable({"use_reentrant": False})
-        model.enable_input_require_grads()
     model.train()
     pairs = 2 if config.stage in ("rm", "dpo") else 1
 
@@ -57,7 +57,7 @@ def _tried_on_gpu(config: StageConfig, tokens: int) -> Callable[[int], bool]:
         ids = torch.zeros(size * pairs, tokens, dtype=torch.long, device="cuda")
         try:
             with torch.autocast("cuda", torch.bfloat16):
-                states = model.get_base_model().model(input_ids=ids).last_hidden_state
+                states = getattr(base, base.base_model_prefix)(input_ids=ids).last_hidden_state
             states.float().mean().backward()
             room = torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.max_memory_allocated()
             return bool(room > 2 * min(ids.numel(), 4096) * model.config.get_text_config().vocab_size * 4)

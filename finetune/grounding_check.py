@@ -21,7 +21,7 @@ def evidence_of(passages: Sequence[str]) -> Evidence:
         RetrievedPassage(Passage(f"given:p0:{number}", "given", "", "", None, number, one, language, "document"), 1.0)
         for number, one in enumerate(passages)
     )
-    return Evidence("", language, UrgencyLevel.HOME, "", {}, found, told=text)
+    return Evidence("", language, UrgencyLevel.HOME, "", {}, found)
 
 
 def admitted_share(text: str, passages: Sequence[str]) -> float:

@@ -26,6 +26,7 @@ from knowledge.errors import InvalidEvaluationSet
 from knowledge.prompts import NumberedPassage, answer_messages
 from knowledge.urgency import UrgencyLevel
 from rag.dialogue import language_of
+from rag.engines import LOCAL, Engine
 from rag.evaluation_retrieval import interval
 
 Messages = list[dict[str, str]]
@@ -96,18 +97,20 @@ def read_evaluation_set(
     return found
 
 
-def measure(generator: ChatGenerator, data: EvaluationSet, step: Step, batch_size: int = 8) -> Measured:
+def measure(
+    generator: ChatGenerator, data: EvaluationSet, step: Step, batch_size: int = 8, engine: Engine = LOCAL
+) -> Measured:
     """Everything one model says to the set, and what it is worth."""
     answers: dict[str, list[Answer]] = {}
     for part, prompts in data.parts().items():
-        written = generator.answers(list(enumerate(prompts)), batch_size, step)
+        written = generator.answers(list(enumerate(prompts)), batch_size, step, engine)
         answers[part] = sorted(written, key=lambda answer: answer.row)
     measures: dict[str, list[float]] = {}
     everything = [answer for rows in answers.values() for answer in rows]
     if data.dialogues:
         references = [record.targets[-1] for record in data.dialogues]
         pairs = list(zip((answer.text for answer in answers["dialogues"]), references, strict=True))
-        measures["nats_per_token"] = _nats(generator, data.dialogues)
+        measures["nats_per_token"] = _nats(generator, data.dialogues, engine)
         measures["bleu4"] = [bleu4(text, reference) for text, reference in pairs]
         scores = [rouge(text, reference) for text, reference in pairs]
         measures |= {name: [score[name] for score in scores] for name in ("rouge1", "rouge2", "rougeL")}
@@ -161,7 +164,7 @@ def prompt_of(record: DialogueRecord) -> Messages:
     return [*system, *(message.as_row() for message in record.messages[:-1])]
 
 
-def _nats(generator: ChatGenerator, dialogues: Sequence[DialogueRecord]) -> list[float]:
+def _nats(generator: ChatGenerator, dialogues: Sequence[DialogueRecord], engine: Engine) -> list[float]:
     """Nats a token of the assistant's words, stop token included, dialogue by dialogue."""
     from finetune.chat_template import ensure_training_template
 
@@ -173,7 +176,7 @@ def _nats(generator: ChatGenerator, dialogues: Sequence[DialogueRecord]) -> list
             StageRow(f"dialogue {number}", {"messages": [*prompt_of(record), answer]}), generator.tokenizer
         )
         rows.append((tokens.input_ids, tokens.labels))
-    return [-total / max(count, 1) for total, count in generator.log_likelihoods(rows)]
+    return [-total / max(count, 1) for total, count in generator.log_likelihoods(rows, engine)]
 
 
 def _records(path: Path | None, kind: type, wanted: str) -> list[Any]:

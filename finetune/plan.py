@@ -157,12 +157,15 @@ def memory_bytes(config: StageConfig, shape: Shape, count: TokenCount, batch_siz
     return weight_bytes(config, shape) + BYTES_LEARNT * learnt_parameters(config, shape) + activations + logits
 
 
-def flops_of(config: StageConfig, shape: Shape) -> float:
-    """Floating point operations a token: forward 2 N, backward 2 N (4 N where the base learns too), once more recomputed."""
-    weights = shape.linear + shape.hidden * shape.vocabulary
+def flops_of(config: StageConfig, shape: Shape, *, recomputed: bool = True, head_share: float = 1.0) -> float:
+    """Floating point operations a token: forward 2 N, backward 2 N (4 N where the base learns too), once more recomputed.
+
+    head_share: of the tokens, those whose logits are asked for.
+    """
+    weights = shape.linear + head_share * shape.hidden * shape.vocabulary
     backward = 4 if config.adapter.method == "full" else 2
-    recomputed = 2 if config.training.gradient_checkpointing else 0
-    return weights * (2 + backward + recomputed)
+    again = 2 / config.training.recompute_every if recomputed and config.training.gradient_checkpointing else 0
+    return weights * (2 + backward + again)
 
 
 def matrix_flops(config: StageConfig) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 from finetune.chat_generation import ChatGenerator
 from finetune.stage_rows import read_rows
 from knowledge.errors import InvalidUsage
+from rag.engines import LOCAL, Engine
 
 
 def predict(
@@ -21,6 +22,7 @@ def predict(
     *,
     batch_size: int = 8,
     step: Callable[[str, int, int], object] = lambda *_: None,
+    engine: Engine = LOCAL,
 ) -> dict[str, Any]:
     """Writes {"row", "prompt_id", "prediction", "tokens", "stopped"} a line, in the order of the data once it is whole.
 
@@ -33,7 +35,7 @@ def predict(
     if left:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("a", encoding="utf-8") as file:
-            for answer in generator().answers(left, batch_size, step):
+            for answer in generator().answers(left, batch_size, step, engine):
                 line = {
                     "row": answer.row,
                     "prompt_id": ids[answer.row],

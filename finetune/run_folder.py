@@ -124,7 +124,10 @@ class RunFolder:
 
     def draw_losses(self) -> None:
         """loss.png: every curve of the metrics that tells whether it learns."""
-        from matplotlib.figure import Figure
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            return  # a drawing is no reason for a finished run to fail
 
         rows = self.metrics()
         figure = Figure(figsize=(7, 4), layout="constrained")

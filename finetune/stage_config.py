@@ -65,6 +65,11 @@ class TrainingSettings:
     accumulate: batches a step. warmup_share: of all steps. max_tokens: of a row. packing: several rows a sequence, never
     seeing each other. patience: evaluations without a better loss before stopping, 0 never. evaluation_share: of the rows,
     held out where no evaluation files are named.
+
+    Speed, alike in what is learnt. gradient_checkpointing: layers are computed again on the way back, instead of kept;
+    recompute_every: only each n-th layer. kernels: "auto" is on a GPU the fused step of finetune/fused_lora.py and, where
+    liger-kernel is installed, its norm and rotation; "fused" takes the step on a CPU too, "plain" neither. logits_chunk:
+    tokens whose logits stand in memory at once, 0 all. compile: torch compiles the layers.
     """
 
     epochs: float = 3.0
@@ -79,6 +84,10 @@ class TrainingSettings:
     max_tokens: int = 1024
     packing: bool = False
     gradient_checkpointing: bool = True
+    recompute_every: int = 1
+    kernels: Literal["auto", "fused", "plain"] = "auto"
+    logits_chunk: int = 2048
+    compile: bool = False
     neftune_alpha: float = 0.0
     log_every: int = 5
     save_every: int = 100
@@ -215,6 +224,9 @@ class StageConfig:
             "[training] accumulate must be at least 1": self.training.accumulate < 1,
             "[training] batch_size cannot be negative": self.training.batch_size < 0,
             "[training] packing is for pt and sft": self.training.packing and self.stage not in ("pt", "sft"),
+            "[training] packing cannot go with method prefix": self.training.packing and self.adapter.method == "prefix",
+            "[training] recompute_every must be at least 1": self.training.recompute_every < 1,
+            "[training] logits_chunk cannot be negative": self.training.logits_chunk < 0,
             "[adapter] method prefix is for pt and sft": self.adapter.method == "prefix" and self.stage not in ("pt", "sft"),
             "[adapter] method must be lora or qlora for ppo": self.stage == "ppo" and self.adapter.method not in ("lora", "qlora"),
             "[training] patience needs evaluate_every": bool(self.training.patience) and not self.training.evaluate_every,

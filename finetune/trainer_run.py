@@ -16,6 +16,7 @@ from finetune.stage_config import StageConfig
 from knowledge.errors import TrainingFailed, TrainingStopped
 
 Step = Callable[[str, int, int], object]
+WARM_STEPS = 3  # left out of the speed, where a run has more than twice as many
 _WRITE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WRITE_WORDS = (
     "no space left",
@@ -69,7 +70,10 @@ def trainer_arguments(job: Job, total_batch: int | None = None) -> dict[str, Any
         "use_cpu": not on_gpu,
         "bf16": on_gpu and compute_dtype(config.base) is torch.bfloat16,
         "dataloader_pin_memory": on_gpu,
-        "optim": "adamw_torch",
+        "optim": "adamw_torch_fused" if on_gpu else "adamw_torch",
+        "logging_nan_inf_filter": False,  # it would wait for the device at every step; a loss that is no number is told at the next log
+        "ddp_find_unused_parameters": False,
+        "ddp_broadcast_buffers": False,
     }
     if training.evaluate_every:
         arguments |= {
@@ -107,30 +111,49 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
         )
     with told_in_one_line(job):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        seen = tokens.seen or next((row["num_tokens"] for row in reversed(job.run.metrics()) if "num_tokens" in row), 0)
+        timed, seconds = watching.pace(tokens)
         figures = {
             "steps": result.global_step,
             "loss": round(result.training_loss, 4),
-            "tokens": int(seen),
-            "tokens_per_second": round(int(seen) / max(time.perf_counter() - watching.started, 1e-6)),
+            "tokens": trainer.accelerator.num_processes * (tokens.seen or _told_tokens(job)),
+            **speed(job, trainer.accelerator.num_processes, timed, seconds, tokens.learnt_share),
         }
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        weights = gathered(model) if trainer.is_fsdp_enabled else None
         if trainer.is_world_process_zero():
-            save_trained(
-                trainer.accelerator.unwrap_model(trainer.model), trainer.processing_class, job, {**recipe, **figures}
-            )
+            save_trained(model, trainer.processing_class, job, {**recipe, **figures}, weights)
             job.run.draw_losses()
     return figures
 
 
-def save_trained(model: Any, tokenizer: Any, job: Job, recipe: dict[str, Any]) -> None:
+def recompute_some(model: Any, every: int) -> None:
+    """Of the layers that are computed again on the way back, only each n-th: less time for more memory."""
+    layers = [
+        part
+        for part in model.modules()
+        if "GradientCheckpointingLayer" in (kind.__name__ for kind in type(part).__mro__)
+    ]
+    for number, layer in enumerate(layers):
+        layer.gradient_checkpointing = layer.gradient_checkpointing and number % every == 0
+
+
+def gathered(model: Any) -> dict[str, Any]:
+    """What learnt, whole, of a model that several processes share in pieces (FSDP2). All of them must ask at once."""
+    shared = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return {
+        name: (one.full_tensor() if hasattr(one, "full_tensor") else one).detach().cpu() for name, one in shared.items()
+    }
+
+
+def save_trained(model: Any, tokenizer: Any, job: Job, recipe: dict[str, Any], weights: Any = None) -> None:
     """adapter/, or model/ where all weights were trained. A reference that was only compared with is not kept."""
     if hasattr(model, "peft_config"):
         for name in [name for name in model.peft_config if name != "default"]:
             model.delete_adapter(name)
-        save_adapter(model, tokenizer, job.run.adapter_dir, recipe)
+        save_adapter(model, tokenizer, job.run.adapter_dir, recipe, weights)
     else:
         model.config.use_cache = True
-        save_adapter(model, tokenizer, job.run.model_dir, recipe)
+        save_adapter(model, tokenizer, job.run.model_dir, recipe, weights)
 
 
 @contextmanager
@@ -166,18 +189,52 @@ def _remains(job: Job) -> str:
     return f"{checkpoint.name} is whole: go on with --resume" if checkpoint else "no checkpoint had been written yet"
 
 
+def _told_tokens(job: Job) -> int:
+    """Of a trainer that makes its batches itself, as it logged them."""
+    return int(next((row["num_tokens"] for row in reversed(job.run.metrics()) if "num_tokens" in row), 0))
+
+
+def speed(job: Job, processes: int, tokens: int, seconds: float, learnt_share: float) -> dict[str, Any]:
+    """Tokens a second of all processes, padding left out; on a GPU also peak memory and, of pt and sft, model FLOPs utilisation.
+
+    The utilisation is what the model needs (nothing counted twice that is computed again, the head only where something is
+    learnt) over what large matrix products reach on this GPU.
+    """
+    import torch
+
+    rate = processes * (tokens or _told_tokens(job)) / max(seconds, 1e-6)
+    figures: dict[str, Any] = {"tokens_per_second": round(rate)}
+    if torch.cuda.is_available():
+        figures["peak_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+    if torch.cuda.is_available() and job.config.stage in ("pt", "sft"):
+        from finetune.plan import flops_of, matrix_flops, shape_of_base
+
+        torch.cuda.empty_cache()
+        needed = flops_of(job.config, shape_of_base(job.config), recomputed=False, head_share=learnt_share)
+        figures["model_flops_utilisation"] = round(rate / processes * needed / matrix_flops(job.config), 3)
+    return figures
+
+
 class _CountedTokens:
     """A collator that counts the tokens of the batches it makes, padding left out."""
 
     def __init__(self, collator: Any) -> None:
         self.collator, self.seen = collator, 0
+        self.batches: list[int] = []
+        self.targets = 0
 
     def __call__(self, rows: Any) -> Any:
         batch = self.collator(rows)
         if isinstance(batch, Mapping):
             masks = [value for name, value in batch.items() if name.endswith("attention_mask")]
-            self.seen += sum(int(mask.sum()) for mask in masks) if masks else _size(batch.get("input_ids"))
+            self.batches.append(sum(int(mask.sum()) for mask in masks) if masks else _size(batch.get("input_ids")))
+            self.seen += self.batches[-1]
+            self.targets += _size(batch.get("targets"))
         return batch
+
+    @property
+    def learnt_share(self) -> float:
+        return self.targets / self.seen if self.targets and self.seen else 1.0
 
 
 def _size(ids: Any) -> int:
@@ -185,6 +242,7 @@ def _size(ids: Any) -> int:
 
 
 def _watching(job: Job, tokens: _CountedTokens) -> Any:
+    import torch
     from transformers import TrainerCallback
 
     class Watching(TrainerCallback):
@@ -192,11 +250,27 @@ def _watching(job: Job, tokens: _CountedTokens) -> Any:
 
         def __init__(self) -> None:
             self.loss, self.started = "", time.perf_counter()
+            self.warm: tuple[float, int] | None = (
+                None  # when the first steps, which compile kernels, were over, and how many
+            )
 
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.started = time.perf_counter()
+        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+            self.started, self.first = time.perf_counter(), state.global_step
+            if args.gradient_checkpointing:
+                recompute_some(model, job.config.training.recompute_every)
+
+        def pace(self, counted: _CountedTokens) -> tuple[int, float]:
+            """(tokens, seconds) of the steps after the first few, where there were enough; else of all."""
+            if self.warm is None or job.config.training.evaluate_every:
+                return counted.seen, time.perf_counter() - self.started
+            ended, steps = self.warm
+            return sum(counted.batches[steps * job.config.training.accumulate :]), time.perf_counter() - ended
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step - self.first == WARM_STEPS and state.max_steps - self.first > 2 * WARM_STEPS:
+                if not args.use_cpu:
+                    torch.cuda.synchronize()
+                self.warm = (time.perf_counter(), WARM_STEPS)
             rate = tokens.seen / max(time.perf_counter() - self.started, 1e-6)
             told = f"{rate:,.0f} tokens/s" if tokens.seen else ""
             job.step(" ".join(part for part in (self.loss, told) if part), state.global_step, state.max_steps)

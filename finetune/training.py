@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from finetune.adapter import continued_adapter, new_adapter, read_recipe
 from finetune.base_model import (
     Task,
     base_fingerprint,
+    device_name,
     load_base,
     load_tokenizer,
     require_base,
@@ -27,6 +28,8 @@ from finetune.trainer_run import Job, Step, told_in_one_line
 from knowledge.errors import TrainingFailed
 
 STAGES = {name: f"finetune.stages.{name}" for name in ("pt", "sft", "rm", "dpo", "kto", "grpo", "ppo")}
+
+ON_TRL = ("rm", "dpo", "kto", "grpo")
 
 
 @dataclass(frozen=True)
@@ -90,23 +93,25 @@ def prepare_libraries(config: StageConfig) -> None:
     """Nothing is fetched and nothing told to anybody unless the config says so; must run before the libraries load."""
     if config.base.allow_download:
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "0"
-    quiet_training_libraries()
+    quiet_training_libraries(trl=config.stage in ON_TRL)
     require_base(config.base)
 
 
-def quiet_training_libraries() -> None:
+def quiet_training_libraries(*, trl: bool = True) -> None:
     """No bars, notices or warnings but our own. Raises MissingExtra where the finetune extra is not installed."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")  # one bar of our own, not one a library
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|trl|peft|torch")
-    require_training_libraries()
-    import datasets
+    require_training_libraries(trl=trl)
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    datasets.utils.logging.set_verbosity_error()
-    datasets.disable_progress_bars()
+    if trl:
+        import datasets
+
+        datasets.utils.logging.set_verbosity_error()
+        datasets.disable_progress_bars()
 
 
 def stage_inputs(config: StageConfig, data_dir: Path) -> StageInputs:
@@ -160,30 +165,50 @@ def trained_model(config: StageConfig, task: Task = "causal") -> Any:
     from finetune.varlen_attention import attention_for
 
     set_seed(config.seed)
+    kernels = config.training.kernels
     base = load_base(
         config.base,
         four_bit=config.adapter.four_bit,
         task=task,
         attention=attention_for(config.base, config.training.packing),
     )
-    if config.adapter.method == "full":
-        return base
+    if kernels == "auto":
+        use_liger(base)
+    model = base
     if config.init_adapter:
-        return continued_adapter(base, Path(config.init_adapter), task, config.base.model)
-    return new_adapter(base, config.adapter, task)
+        model = continued_adapter(base, Path(config.init_adapter), task, config.base.model)
+    elif config.adapter.method != "full":
+        model = new_adapter(base, config.adapter, task)
+    if config.adapter.method in ("lora", "qlora") and (kernels == "fused" or (kernels == "auto" and on_gpu())):
+        from finetune.fused_lora import fuse_adapters
+
+        fuse_adapters(model)
+    if config.training.compile:
+        compile_layers(base)
+    return model
+
+
+def on_gpu() -> bool:
+    return device_name() == "cuda"
+
+
+def use_liger(base: Any) -> bool:
+    """Liger's norm, rotation and gating in place of the base's, on a GPU where liger-kernel is installed and knows the base."""
+    if not on_gpu():
+        return False
+    try:
+        from liger_kernel.transformers import _apply_liger_kernel_to_instance
+    except ImportError:
+        return False
+    _apply_liger_kernel_to_instance(model=base, cross_entropy=False, fused_linear_cross_entropy=False)
+    return True
+
+
+def compile_layers(base: Any) -> None:
+    """Each decoder layer by itself: they are alike, so that one compilation serves them all."""
+    for layer in getattr(base, base.base_model_prefix).layers:
+        layer.compile(dynamic=True)
 
 
 def with_init_adapter(config: StageConfig, folder: str) -> StageConfig:
     return replace(config, init_adapter=folder)
-
-
-def token_rows(tokens: Iterator[Any]) -> Any:
-    """Tokens as a data set the trainer takes as it is."""
-    import datasets
-    import numpy as np
-
-    ids, labels = [], []
-    for one in tokens:
-        ids.append(np.array(one.input_ids, dtype=np.int32))
-        labels.append(np.array(one.labels, dtype=np.int32))
-    return datasets.Dataset.from_dict({"input_ids": ids, "labels": labels}) if ids else None

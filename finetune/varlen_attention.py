@@ -5,6 +5,8 @@ sdpa keeps packed documents apart by a mask, but computes the whole square; this
 
 from __future__ import annotations
 
+import inspect
+from functools import cache
 from typing import Any
 
 from finetune.base_model import compute_dtype, device_name
@@ -44,8 +46,15 @@ def register_varlen() -> None:
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
     sdpa_mask = ALL_MASK_ATTENTION_FUNCTIONS["sdpa"]
+
+    def mask_of(*args: Any, **kwargs: Any) -> Any:
+        """None for packed rows: the square of a whole batch is neither needed nor small."""
+        if kwargs.get("attention_mask") is None and not kwargs.get("allow_is_causal_skip", True):
+            return None
+        return sdpa_mask(*args, **kwargs)
+
     AttentionInterface.register(NAME, varlen_attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    AttentionMaskInterface.register(NAME, mask_of)
 
 
 def varlen_attention(
@@ -58,12 +67,21 @@ def varlen_attention(
     ends = kwargs.get("cu_seq_lens_q")
     if ends is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    groups = query.shape[1] // key.shape[1]  # the kernel wants as many key heads as query heads
-    rows, keys, values = (
-        tensor[0].transpose(0, 1)
-        for tensor in (query, key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1))
-    )
-    ends = ends.to(query.device)
-    longest = int(kwargs["max_length_q"])
-    out: Any = varlen_attn(rows, keys, values, ends, ends, longest, longest, scale=scaling, window_size=(-1, 0))
+    rows, keys, values = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    options: dict[str, Any] = {"scale": scaling, "window_size": ((kwargs.get("sliding_window") or 0) - 1, 0)}
+    if takes_fewer_key_heads():
+        options["enable_gqa"] = True
+    else:
+        groups = query.shape[1] // key.shape[1]
+        keys, values = (tensor.repeat_interleave(groups, 1) for tensor in (keys, values))
+    ends, longest = ends.to(query.device), int(kwargs["max_length_q"])
+    out: Any = varlen_attn(rows, keys, values, ends, ends, longest, longest, **options)
     return out.unsqueeze(0), None
+
+
+@cache
+def takes_fewer_key_heads() -> bool:
+    """Since torch 2.12; before, every query head needs a key head of its own."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    return "enable_gqa" in inspect.signature(varlen_attn).parameters

@@ -27,6 +27,8 @@ CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, checksum 
 CREATE TABLE IF NOT EXISTS readings (key TEXT PRIMARY KEY, document BLOB);
 """
 
+Encode = Callable[[Sequence[Sequence[str]]], Iterable[tuple[int, np.ndarray]]]  # batches → (number of one, its vectors)
+
 
 class IndexCache:
     """One SQLite file, used by the one process that writes the index. A damaged file is begun anew: it holds nothing
@@ -42,9 +44,16 @@ class IndexCache:
             self._begin_anew()
 
     def embedded(
-        self, texts: Sequence[str], embedder: Embedder, step: Callable[[int, int], None] = lambda done, total: None
+        self,
+        texts: Sequence[str],
+        embedder: Embedder,
+        step: Callable[[int, int], None] = lambda done, total: None,
+        encode: Encode | None = None,
     ) -> tuple[np.ndarray, int]:
-        """(texts, dimension) float32 of unit length, and how many texts had to be embedded because they never were."""
+        """(texts, dimension) float32 of unit length, and how many texts had to be embedded because they never were.
+
+        encode: embeds many batches, in any order; the embedder itself does, one after another, where it is None.
+        """
         rows = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
         keys = [_key_of(embedder.fingerprint, text) for text in texts]
         known = self._vectors_of(keys, embedder.dimension)
@@ -52,11 +61,16 @@ class IndexCache:
             if key in known:
                 rows[place] = known[key]
         missing = list({key: place for place, key in enumerate(keys) if key not in known}.values())
-        for start in range(0, len(missing), self._texts_per_commit):
-            places = missing[start : start + self._texts_per_commit]
-            rows[places] = embedder.encode_passages([texts[place] for place in places])
+        starts = range(0, len(missing), self._texts_per_commit)
+        batches = [missing[start : start + self._texts_per_commit] for start in starts]
+        done = 0
+        encode = encode or (lambda batches: enumerate(map(embedder.encode_passages, batches)))
+        for number, vectors in encode([[texts[place] for place in places] for places in batches]):
+            places = batches[number]
+            rows[places] = vectors
             self._store([(keys[place], rows[place].tobytes()) for place in places])
-            step(start + len(places), len(missing))
+            done += len(places)
+            step(done, len(missing))
         made = {keys[place]: rows[place] for place in missing}
         for place, key in enumerate(keys):
             if key in made:
@@ -103,6 +117,8 @@ class IndexCache:
         self._guarded(sweep)
 
     def close(self) -> None:
+        """Keeps what was read since the last commit, also where the rebuild broke off."""
+        self._guarded(self._connection.commit)
         self._connection.close()
 
     def _vectors_of(self, keys: Sequence[bytes], dimension: int) -> dict[bytes, np.ndarray]:

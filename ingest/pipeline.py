@@ -6,9 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
-from functools import cache
-from itertools import groupby
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +16,17 @@ from ingest.duplicates import keep_once, sentence_keys
 from ingest.index_cache import CACHE, IndexCache
 from ingest.knowledge_sources import knowledge_documents, knowledge_fingerprint
 from ingest.limits import ReadingLimits, load_limits
-from ingest.plan import FoundFile, RebuildPlan, make_plan
-from ingest.reading import read_sources
+from ingest.plan import RebuildPlan, make_plan
+from ingest.rebuild_work import ReadFile, embedding_work, read_files, reading_fingerprint, reading_work, split
 from ingest.remembered import Remembered, last_good, remembered_sources
 from ingest.shipped_vectors import with_shipped_vectors
-from ingest.splitting import passages_of
 from ingest.stored import renamed, restored, stored_file, stored_knowledge, stored_unreadable
 from knowledge.departments import load_departments
 from rag.embedder import Embedder
+from rag.engines import LOCAL, Engine, in_order
 from rag.generation_writer import Change, text_to_embed, write_generation
 from rag.generations import KEPT_GENERATIONS, new_generation_name, remove_old
-from rag.manifest import FORMAT_VERSION, Manifest, digest_of
+from rag.manifest import FORMAT_VERSION, Manifest
 from rag.passage_index import ROUTING, PassageIndex
 from rag.passage_store import KNOWLEDGE, StoredDocument
 from rag.passages import Passage
@@ -38,8 +36,6 @@ from rag.vector_index import EXACT_UP_TO
 from rag.words import words_fingerprint
 from rag.writer_lock import writing
 
-_ROOT = Path(__file__).resolve().parents[1]
-_READING_CODE = ("ingest/*.py", "rag/passages.py", "rag/sentences.py", "rag/routing.py")
 _TELLING_AMOUNT = 500.0  # of passages or files: less work says nothing of the speed
 
 Progress = Callable[[str, int, int], None]  # what is being done, done so far, in all
@@ -50,7 +46,8 @@ Arrival = tuple[StoredDocument, Sequence[Passage]]
 class RebuildOptions:
     """keep: generations that stay; fresh: every file is read again; remove: a folder or source that goes;
     restore: removed sources that come back; limits: of reading, those of config.toml where None;
-    exact_up_to: passages beyond which the search is approximate."""
+    exact_up_to: passages beyond which the search is approximate; engine: who reads and embeds; open_embedder: gives the
+    embedder in another process, for an engine that works there, where it cannot be sent."""
 
     keep: int = KEPT_GENERATIONS
     fresh: bool = False
@@ -58,6 +55,8 @@ class RebuildOptions:
     restore: tuple[str, ...] = ()
     limits: ReadingLimits | None = None
     exact_up_to: int = EXACT_UP_TO
+    engine: Engine = LOCAL
+    open_embedder: Callable[[], Embedder] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,11 +107,6 @@ def plan_rebuild(
     """What rebuild_index would do; changes nothing. Raises as it does."""
     remembered = remembered_sources(index_dir, source_dirs, options.remove, options.restore)
     return _Rebuild(index_dir, embedder, remembered, options, lambda *_: None).plan
-
-
-def reading_fingerprint(limits: ReadingLimits) -> str:
-    """Changes with the limits and with any byte of the code that turns files into passages."""
-    return digest_of([_reading_code(), asdict(limits)])[:16]
 
 
 class _Rebuild:
@@ -193,21 +187,55 @@ class _Rebuild:
 
     def _arriving(self, cache: IndexCache) -> Iterator[Arrival]:
         for stored, document in self.new_knowledge:
-            yield stored, _split(document)
+            yield stored, split(document)
         if self.base is not None:
             for number in () if self.reusable else self.plan.keep:  # another embedder: read before, embedded anew
                 yield self.base.passages.document(number), self.base.passages.of_document(number)
             for file, number in self.plan.move:
                 document = renamed(restored(self.base.passages.document(number)), file.source_id)
-                yield stored_file(document, file), _split(document)
+                yield stored_file(document, file), split(document)
         begun = time.monotonic()
-        yield from _read(self.plan.add, cache, self.fingerprint, self.limits, self.step)
+        yield from self._read(cache)
         self._spent.reading, self._spent.megabytes = time.monotonic() - begun, self.plan.megabytes
+
+    def _read(self, cache: IndexCache) -> Iterator[Arrival]:
+        """Every file, read or taken from what a killed rebuild had read; a file that cannot be read has no passages."""
+        files = self.plan.add
+        keys = [f"{self.fingerprint}:{file.sha256}:{file.source_id}" for file in files]
+        before = {place for place, key in enumerate(keys) if cache.has_reading(key)}
+        new = [place for place in range(len(files)) if place not in before]
+
+        def arriving() -> Iterator[tuple[int, ReadFile]]:
+            results = self.options.engine.results(reading_work(self.limits), [files[place] for place in new])
+            for done, (number, read) in enumerate(results, len(before) + 1):
+                if isinstance(read.result, SourceDocument):
+                    cache.remember_reading(keys[new[number]], read.result)
+                self.step("reading", done, len(files))
+                yield number, read
+
+        ordered = in_order(arriving())
+        for place, file in enumerate(files):
+            if place not in before:
+                read = next(ordered)
+            elif document := cache.reading(keys[place]):
+                read = ReadFile.of(document)
+            else:  # the cache was damaged meanwhile
+                (read,) = read_files([file], self.limits)
+            if isinstance(read.result, SourceDocument):
+                yield stored_file(read.result, file), read.passages
+            else:
+                yield stored_unreadable(read.result, file), ()
+        next(ordered, None)  # at its end no worker is left
 
     def _embed(self, texts: Sequence[str], cache: IndexCache) -> np.ndarray:
         begun = time.monotonic()
+        embedder = self.embedder
+        work = embedding_work(embedder, self.options.open_embedder or (lambda: embedder), self.limits)
         vectors, self.embedded = cache.embedded(
-            texts, self.embedder, lambda done, total: self.step("embedding", done, total)
+            texts,
+            embedder,
+            lambda done, total: self.step("embedding", done, total),
+            lambda batches: self.options.engine.results(work, batches),
         )
         self._spent.embedding, self._spent.embedded = time.monotonic() - begun, self.embedded
         self.step("writing", 0, 1)
@@ -278,44 +306,3 @@ def _compared_knowledge(base: PassageIndex | None) -> tuple[list[int], list[tupl
     shipped = [(stored_knowledge(document), document) for document in knowledge_documents()]
     kept = [held[key] for stored, _ in shipped if (key := (stored.source_id, stored.sha256)) in held]
     return kept, [(stored, document) for stored, document in shipped if (stored.source_id, stored.sha256) not in held]
-
-
-def _read(
-    files: Sequence[FoundFile], cache: IndexCache, fingerprint: str, limits: ReadingLimits, step: Progress
-) -> Iterator[Arrival]:
-    """Every file, read or taken from what a killed rebuild had read; a file that cannot be read has no passages."""
-    done = 0
-    for folder, group in groupby(files, key=lambda file: file.folder):
-        of_folder = list(group)
-        keys = {file.path: f"{fingerprint}:{file.sha256}:{file.source_id}" for file in of_folder}
-        known = {path for path, key in keys.items() if cache.has_reading(key)}
-        results = iter(read_sources([file.path for file in of_folder if file.path not in known], folder, limits))
-        for file in of_folder:
-            result = cache.reading(keys[file.path]) if file.path in known else next(results)
-            if isinstance(result, SourceDocument):
-                document = renamed(result, file.source_id) if result.source_id != file.source_id else result
-                if file.path not in known:
-                    cache.remember_reading(keys[file.path], document)
-                yield stored_file(document, file), _split(document)
-            elif result is not None:
-                yield stored_unreadable(replace(result, source_id=file.source_id), file), ()
-            done += 1
-            step("reading", done, len(files))
-        next(results, None)  # at its end no worker is left
-
-
-def _split(document: SourceDocument) -> list[Passage]:
-    """The passages of a document; where two would have one id, the later ones are numbered."""
-    passages = list(passages_of(document))
-    seen: dict[str, int] = {}
-    for place, passage in enumerate(passages):
-        times = seen[passage.passage_id] = seen.get(passage.passage_id, 0) + 1
-        if times > 1:
-            passages[place] = replace(passage, passage_id=f"{passage.passage_id}#{times}")
-    return passages
-
-
-@cache
-def _reading_code() -> str:
-    paths = sorted(path for pattern in _READING_CODE for path in _ROOT.glob(pattern))
-    return digest_of([path.read_text(encoding="utf-8") for path in paths])

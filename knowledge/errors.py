@@ -98,3 +98,7 @@ class WriterUnavailable(AssistantError):
 
 class WriterBusy(WriterUnavailable):
     """The language model is writing as many answers as it may; the extractive writer answers instead."""
+
+
+class ClusterUnavailable(AssistantError):
+    """The cluster that was to do the work cannot be reached, or its machines cannot do it; nothing was changed."""

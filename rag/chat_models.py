@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from rag.served_writer import ServedLimits
 
 
+EMBEDDED = "embedded"
+EMBEDDED_FOLDER = Path(__file__).with_name("models") / "writer"
+
+
 def load_writer(settings: Settings) -> Writer:
-    """The writer the settings name.
+    """The writer the settings name; "embedded" is the small one that ships with daozhen.
 
     Raises InvalidSettings for a served model that leaves this machine while `allow_remote_model` is off,
     WriterUnavailable where a folder holds no model, MissingExtra where a package is missing.
@@ -25,7 +29,7 @@ def load_writer(settings: Settings) -> Writer:
         return ExtractiveWriter()
     from rag.model_writer import ModelWriter
 
-    folder = Path(settings.model).expanduser()
+    folder = EMBEDDED_FOLDER if settings.model == EMBEDDED else Path(settings.model).expanduser()
     if folder.is_dir():
         from rag.local_chat_model import LocalChatModel
 

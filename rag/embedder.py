@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -69,6 +69,7 @@ class OnnxEmbedder:
     query_prefix: str = ""
     passage_prefix: str = ""
     tokenizer: Any = field(repr=False, default=None)
+    passage_threads: int = 0  # one per core
 
     def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
         return self._encode([self.passage_prefix + text for text in texts], self._passage_session)
@@ -83,7 +84,7 @@ class OnnxEmbedder:
 
     @cached_property
     def _passage_session(self) -> Any:
-        return open_graph(self.folder, threads=0)
+        return open_graph(self.folder, threads=self.passage_threads)
 
     def _encode(self, texts: list[str], session: Any) -> np.ndarray:
         rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
@@ -125,6 +126,16 @@ class SentenceTransformersEmbedder:
             return np.zeros((0, self.dimension), dtype=np.float32)
         rows = self.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
         return np.nan_to_num(np.asarray(rows, dtype=np.float32))
+
+
+def single_threaded(embedder: Embedder) -> Embedder:
+    """The same embedder for a process that shares its machine with others like it."""
+    return replace(embedder, passage_threads=1) if isinstance(embedder, OnnxEmbedder) else embedder
+
+
+def embeds_on_gpu(embedder: Embedder) -> bool:
+    """Whether it would use a GPU where there is one."""
+    return isinstance(embedder, SentenceTransformersEmbedder)
 
 
 def load_embedder(

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,15 @@ from knowledge.errors import InvalidEvaluationSet
 from knowledge.medicines import load_medicines
 from knowledge.records import Language
 from knowledge.replies import AnswerSentence, AssistantReply, Citation, CitedAnswer
+from rag.config import Settings
+from rag.engines import LOCAL, Engine, Work, in_order, told
 from rag.intervals import clopper_pearson
 from rag.support import Claim, is_quoted, unsupported
 
 if TYPE_CHECKING:
     from rag.assistant import Assistant
 
+CASES_TOGETHER = 8  # asked by one process before it tells
 GUIDES = "guidelines/"
 EXPECTED = 'it needs {"question": text, "answerable": true|false, "guides": [ids]}'
 
@@ -74,16 +78,33 @@ def _case(line: str, where: str) -> AnswerCase:
 
 
 def evaluate_answers(
-    cases: Sequence[AnswerCase], assistant: Assistant, step: Callable[[str, int, int], object] = lambda *_: None
+    cases: Sequence[AnswerCase],
+    assistant: Assistant,
+    step: Callable[[str, int, int], object] = lambda *_: None,
+    engine: Engine = LOCAL,
 ) -> list[AnswerOutcome]:
-    """Every case asked in a conversation of its own."""
-    outcomes = []
-    for number, case in enumerate(cases, 1):
-        begun = time.perf_counter()
-        reply = assistant.reply(case.question)
-        outcomes.append(_outcome(case, reply, time.perf_counter() - begun))
-        step("asking", number, len(cases))
-    return outcomes
+    """Every case asked in a conversation of its own. Another process opens the assistant by its settings, so that each
+    must see the home folder with its index."""
+    work = Work(
+        here=partial(map, partial(asked, assistant)),
+        there=partial(_asking, assistant.settings),
+        together=CASES_TOGETHER,
+        on_gpu=Path(assistant.settings.model).expanduser().is_dir() if assistant.settings.model else False,
+    )
+    return list(in_order(told(engine.results(work, cases), step, "asking", len(cases))))
+
+
+def asked(assistant: Assistant, case: AnswerCase) -> AnswerOutcome:
+    """What the assistant makes of one case."""
+    begun = time.perf_counter()
+    reply = assistant.reply(case.question)
+    return _outcome(case, reply, time.perf_counter() - begun)
+
+
+def _asking(settings: Settings) -> Callable[[Iterable[AnswerCase]], Iterable[AnswerOutcome]]:
+    from rag.assistant import load_assistant
+
+    return partial(map, partial(asked, load_assistant(settings)))
 
 
 def _outcome(case: AnswerCase, reply: AssistantReply, seconds: float) -> AnswerOutcome:

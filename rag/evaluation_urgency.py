@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from knowledge.errors import InvalidCases
 from knowledge.hospital import with_hospital_flags
 from knowledge.self_care import load_self_care
+from rag.engines import LOCAL, Engine, Work, in_order, told
 from rag.intervals import clopper_pearson
 from rag.red_flag_matcher import RedFlagMatcher
 from rag.solved_cases import parsed, read_rows
 from rag.triage import floor_level
 
 LEVELS = ("home", "routine", "urgent", "emergency")  # least urgent first
+TEXTS_TOGETHER = 32  # read by one process before it tells
 FORM = '{"text": "…", "level": "emergency|urgent|routine|home"}, one a line'
 
 
@@ -56,6 +59,23 @@ def level_reader(hospital_dir: Path | None = None) -> Callable[[str], str]:
         ).evaluation_group
 
     return read
+
+
+def levels_given(
+    vignettes: Sequence[Vignette],
+    hospital_dir: Path | None = None,
+    step: Callable[[str, int, int], object] = lambda *_: None,
+    engine: Engine = LOCAL,
+) -> list[str]:
+    """The level given to each vignette."""
+    there = partial(_reading_levels, hospital_dir)
+    work = Work(here=lambda texts: there()(texts), there=there, together=TEXTS_TOGETHER)
+    texts = [vignette.text for vignette in vignettes]
+    return list(in_order(told(engine.results(work, texts), step, "vignettes", len(texts))))
+
+
+def _reading_levels(hospital_dir: Path | None) -> Callable[[Iterable[str]], Iterable[str]]:
+    return partial(map, level_reader(hospital_dir))
 
 
 def figures(vignettes: Sequence[Vignette], given: Sequence[str]) -> dict[str, Any]:

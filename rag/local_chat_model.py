@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from pydantic import ConfigDict, PrivateAttr
 
 from knowledge.errors import MissingExtra, WriterUnavailable
 
+REPETITION_PENALTY = (
+    1.05  # where the model's own generation_config.json names none; one that copies its evidence wants 1
+)
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 
 
@@ -29,6 +33,7 @@ class LocalChatModel(BaseChatModel):
     max_new_tokens: int = 400
     _model: Any = PrivateAttr(default=None)
     _tokenizer: Any = PrivateAttr(default=None)
+    _repetition_penalty: float = PrivateAttr(default=REPETITION_PENALTY)
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
     @property
@@ -76,6 +81,7 @@ class LocalChatModel(BaseChatModel):
                 f"{self.model_dir}: its tokenizer has no chat template; use a chat model, or one that `daozhen train` made"
             )
         self._model, self._tokenizer = model.eval(), tokenizer
+        self._repetition_penalty = _own_generation(self.model_dir).get("repetition_penalty") or REPETITION_PENALTY
         return self
 
     def _generate(
@@ -119,7 +125,7 @@ class LocalChatModel(BaseChatModel):
                         **inputs.to(self._model.device),
                         max_new_tokens=self.max_new_tokens,
                         do_sample=False,
-                        repetition_penalty=1.05,
+                        repetition_penalty=self._repetition_penalty,
                         streamer=streamer,
                         stopping_criteria=StoppingCriteriaList([Halted()]),
                     )
@@ -143,6 +149,13 @@ class LocalChatModel(BaseChatModel):
 
 def _is_quantized(folder: Path) -> bool:
     return "quantization_config" in (folder / "config.json").read_text(encoding="utf-8")
+
+
+def _own_generation(folder: Path) -> dict[str, Any]:
+    """What the model's folder says of how it should write."""
+    path = folder / "generation_config.json"
+    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return settings
 
 
 def _has_tokenizer(folder: Path | None) -> bool:

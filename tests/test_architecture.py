@@ -27,6 +27,7 @@ HOMES = {
     "fastapi": {"ui/api.py", "ui/api_chat.py", "ui/api_faults.py", "ui/api_server.py"},
     "uvicorn": {"ui/api_server.py"},
     "xxhash": {"rag/manifest.py"},
+    "ray": {"rag/ray_engine.py"},
 }
 
 
@@ -56,7 +57,7 @@ def test_a_heavy_library_has_one_home(library):
 
 @pytest.mark.parametrize("statement", ["import rag", "import ui.cli", "from rag import load_assistant, load_retriever"])
 def test_a_plain_import_loads_nothing_heavy(statement):
-    check = f"{statement}; import sys; print([name for name in ('torch', 'transformers', 'streamlit') if name in sys.modules])"
+    check = f"{statement}; import sys; print([name for name in ('torch', 'transformers', 'streamlit', 'ray') if name in sys.modules])"
     out = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT, check=True)
     assert out.stdout.strip() == "[]"
 

@@ -11,6 +11,7 @@ import click
 
 from rag.config import load_settings, quiet_libraries
 from rag.figures import keep_figures
+from ui.engine_options import engine_options
 from ui.progress import progress_bar
 
 LINES = {
@@ -26,8 +27,11 @@ LINES = {
 @click.option("--model", help="Who writes: a model's folder or provider:name; the settings' writer without it.")
 @click.option("--adapter", help="A LoRA folder for the model.")
 @click.option("--errors", is_flag=True, help="List every question that went wrong.")
+@engine_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def answers(cases: Path, model: str | None, adapter: str | None, errors: bool, as_json: bool) -> None:
+def answers(
+    cases: Path, model: str | None, adapter: str | None, errors: bool, engine: str, address: str, as_json: bool
+) -> None:
     """Score answers to CASES, JSON Lines of {"question", "answerable", "guides"}.
 
     \b
@@ -36,6 +40,7 @@ def answers(cases: Path, model: str | None, adapter: str | None, errors: bool, a
     """
     quiet_libraries()
     from rag.assistant import load_assistant
+    from rag.engines import engine_named
     from rag.evaluation_answers import answer_report, evaluate_answers, read_cases
     from ui.ready import ensure_index
 
@@ -46,8 +51,8 @@ def answers(cases: Path, model: str | None, adapter: str | None, errors: bool, a
     )
     ensure_index(settings)
     assistant = load_assistant(settings)
-    with progress_bar("answers") as step:
-        outcomes = evaluate_answers(read, assistant, step)
+    with progress_bar("answers") as step, engine_named(engine, address) as chosen:
+        outcomes = evaluate_answers(read, assistant, step, chosen)
     report = {"writer": assistant.writer.name, **answer_report(outcomes)}
     keep_figures(settings.home, "answers", cases.name, report)
     if errors and not as_json:

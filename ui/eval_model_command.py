@@ -11,6 +11,7 @@ import click
 
 from knowledge.errors import InvalidUsage
 from rag.config import load_settings, quiet_libraries
+from ui.engine_options import engine_options
 from ui.progress import progress_bar
 
 FILE = click.Path(path_type=Path)
@@ -32,6 +33,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--max-new-tokens", type=click.IntRange(1), default=256, show_default=True)
 @click.option("--whole", is_flag=True, help="Load weights whole, not in 4 bit.")
+@engine_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def model(
     model: str,
@@ -47,6 +49,8 @@ def model(
     batch_size: int,
     max_new_tokens: int,
     whole: bool,
+    engine: str,
+    address: str,
     as_json: bool,
 ) -> None:
     """Compare a tuned model with its base; every gain has its paired 95 % interval.
@@ -61,14 +65,15 @@ def model(
     from finetune.chat_generation import ChatGenerator
     from finetune.model_evaluation import comparison, measure, read_evaluation_set
     from finetune.training import quiet_training_libraries
+    from rag.engines import engine_named
 
     data = read_evaluation_set(dialogues, exams, departments, grounded, limit)
     quiet_training_libraries()
     measured = []
-    with progress_bar("eval") as step:
+    with progress_bar("eval") as step, engine_named(engine, address) as chosen:
         for name, part in ((model, ""), (tuned or model, adapter)):
             generator = ChatGenerator(name, part, four_bit=not whole, max_new_tokens=max_new_tokens)
-            measured.append(measure(generator, data, step, batch_size))
+            measured.append(measure(generator, data, step, batch_size, chosen))
             del generator  # one model at a time
         report = comparison(*measured)
         if judge:

@@ -11,6 +11,7 @@ import click
 from knowledge.errors import InvalidUsage
 from rag.config import load_settings, quiet_libraries
 from rag.figures import keep_figures
+from ui.engine_options import engine_options
 from ui.progress import progress_bar
 
 NAMED_AT_MOST = 5
@@ -81,8 +82,9 @@ def triage_table(values: dict[str, Any]) -> str:
 
 @click.command(no_args_is_help=True)
 @click.argument("cases", type=click.Path(path_type=Path))
+@engine_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def urgency(cases: Path, as_json: bool) -> None:
+def urgency(cases: Path, engine: str, address: str, as_json: bool) -> None:
     """Score the level given to CASES, rows {"text", "level": "emergency|urgent|routine|home"}.
 
     emergency is level I or II, urgent III, routine IV. Shares come with exact (Clopper-Pearson) 95 % bounds.
@@ -92,15 +94,12 @@ def urgency(cases: Path, as_json: bool) -> None:
     daozhen eval urgency vignettes.jsonl --json
     """
     quiet_libraries()
-    from rag.evaluation_urgency import figures, level_reader, read_vignettes
+    from rag.engines import engine_named
+    from rag.evaluation_urgency import figures, levels_given, read_vignettes
 
     vignettes = read_vignettes(cases)
-    read = level_reader(load_settings().hospital_path)
-    given = []
-    with progress_bar("eval urgency") as step:
-        for number, vignette in enumerate(vignettes):
-            given.append(read(vignette.text))
-            step("vignettes", number + 1, len(vignettes))
+    with progress_bar("eval urgency") as step, engine_named(engine, address) as chosen:
+        given = levels_given(vignettes, load_settings().hospital_path, step, chosen)
     values = figures(vignettes, given)
     keep_figures(load_settings().home, "urgency", cases.name, values)
     click.echo(json.dumps(values, ensure_ascii=False, indent=2) if as_json else _urgency_table(values))

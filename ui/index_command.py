@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rag.config import load_settings, quiet_libraries
+from ui.engine_options import engine_options
 
 if TYPE_CHECKING:
     from ingest.pipeline import RebuildOptions, RebuildReport
@@ -29,6 +32,7 @@ def index() -> None:
     daozhen index rebuild --source ~/guides     add a folder; folders added before stay
     daozhen index rebuild                       bring everything up to date
     daozhen index rebuild --dry-run --json      what that would do, and how long it would take
+    daozhen index rebuild --engine ray          read and embed on a Ray cluster; the same index
     daozhen index status --json                 what the index holds
     daozhen index quarantine                    what was left out, why, and the remedy
     daozhen index verify                        every byte against what was written
@@ -51,21 +55,33 @@ def index() -> None:
     "--dry-run", is_flag=True, help="Only say what would be added, kept and deleted, and how long it would take."
 )
 @keep_option
+@engine_options
 @as_json_option
 def rebuild(
-    sources: tuple[Path, ...], restore: tuple[str, ...], fresh: bool, dry_run: bool, keep: int, as_json: bool
+    sources: tuple[Path, ...],
+    restore: tuple[str, ...],
+    fresh: bool,
+    dry_run: bool,
+    keep: int,
+    engine: str,
+    address: str,
+    as_json: bool,
 ) -> None:
     """Bring the index up to date with the shipped knowledge and every folder added so far.
 
     Only new or changed files are read, only new text is embedded. The index in use serves until the new one is complete.
+    With --engine ray files are read and texts embedded by the machines of a Ray cluster, each of which sees the folders
+    under the same path and has the same daozhen installed; what a machine that dies had in hand another does again.
     """
     from ingest.pipeline import RebuildOptions
+    from rag.engines import engine_named
 
-    options = RebuildOptions(keep=keep, fresh=fresh, restore=restore)
-    if dry_run:
-        _show_plan(sources, options, as_json)
-    else:
-        _show_report(_rebuilt(sources, options), as_json)
+    with engine_named(engine, address) as chosen:
+        options = RebuildOptions(keep=keep, fresh=fresh, restore=restore, engine=chosen)
+        if dry_run:
+            _show_plan(sources, options, as_json)
+        else:
+            _show_report(_rebuilt(sources, options), as_json)
 
 
 @index.command()
@@ -170,8 +186,10 @@ def _rebuilt(sources: tuple[Path, ...], options: RebuildOptions) -> RebuildRepor
     from ui.progress import progress_bar
 
     settings = load_settings()
+    open_embedder = partial(embedder_for, settings)
     with progress_bar("index") as step:
-        return rebuild_index(settings.index_dir, embedder_for(settings), sources, step, options)
+        options = replace(options, open_embedder=open_embedder)
+        return rebuild_index(settings.index_dir, open_embedder(), sources, step, options)
 
 
 def _show_report(report: RebuildReport, as_json: bool) -> None:

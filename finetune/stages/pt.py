@@ -6,8 +6,9 @@ from typing import Any
 
 from finetune.stages.sft import fit_tokens
 from finetune.supervision import TokenCount, text_tokens
+from finetune.token_batches import token_rows
 from finetune.trainer_run import Job
-from finetune.training import StageInputs, token_rows
+from finetune.training import StageInputs
 
 
 def train(job: Job, inputs: StageInputs) -> dict[str, Any]:

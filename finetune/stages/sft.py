@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from finetune.supervision import TokenCount, dialogue_tokens
+from finetune.token_batches import TokenCollator, TokenRow, in_sequences, token_rows
 from finetune.trainer_run import Job, run_trainer, trainer_arguments
-from finetune.training import StageInputs, token_rows, trained_model
+from finetune.training import StageInputs, trained_model
 from knowledge.errors import TrainingFailed
 
 
@@ -15,7 +16,7 @@ def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
     max_tokens = job.config.training.max_tokens
     rows = token_rows(dialogue_tokens(inputs.train, inputs.tokenizer, max_tokens, count))
     evaluation = token_rows(dialogue_tokens(inputs.evaluation, inputs.tokenizer, max_tokens, held_out))
-    if rows is None:
+    if not rows:
         raise TrainingFailed(f"no answer fits into [training] max_tokens = {max_tokens}; raise it")
     told = f"{count.rows} rows, {count.tokens:,} tokens, {count.supervised:,} of them learnt"
     job.tell(f"{told}; {count.shortened} rows shortened to whole turns, {count.too_long} left out as too long")
@@ -23,22 +24,33 @@ def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
     return {**figures, "learnt_tokens": count.supervised, "shortened": count.shortened, "too_long": count.too_long}
 
 
-def fit_tokens(job: Job, inputs: StageInputs, rows: Any, evaluation: Any) -> dict[str, Any]:
-    """Trains on rows whose labels are set. Packed rows never see each other: each counts its own positions."""
-    from trl import SFTConfig, SFTTrainer
+def fit_tokens(job: Job, inputs: StageInputs, rows: list[TokenRow], evaluation: list[TokenRow]) -> dict[str, Any]:
+    """Trains on rows whose labels are set. Packed rows never see each other: each counts its own positions.
+
+    On transformers' own trainer: tokens, packing and loss are ours, and TRL's adds an accuracy and an entropy of every token,
+    which take longer than the loss.
+    """
+    from transformers import Trainer, TrainingArguments
+
+    from finetune.token_loss import chunked_loss
 
     training = job.config.training
-    trainer = SFTTrainer(
-        model=trained_model(job.config),
-        args=SFTConfig(
-            **trainer_arguments(job),
-            max_length=training.max_tokens,
-            packing=training.packing,
-            packing_strategy="bfd",
-            neftune_noise_alpha=training.neftune_alpha or None,
-        ),
-        train_dataset=rows,
-        eval_dataset=evaluation,
+    model = trained_model(job.config)
+    chunked_loss(model, training.logits_chunk)
+    arguments = TrainingArguments(
+        **trainer_arguments(job),
+        remove_unused_columns=False,
+        label_names=["labels"],
+        neftune_noise_alpha=training.neftune_alpha or None,
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # one process, one GPU: the trainer would copy the model to all it sees
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        data_collator=TokenCollator(inputs.tokenizer.pad_token_id, training.packing),
+        train_dataset=in_sequences(rows, training.max_tokens, training.packing),
+        eval_dataset=in_sequences(evaluation, training.max_tokens, training.packing) or None,
         processing_class=inputs.tokenizer,
     )
+    trainer.model_accepts_loss_kwargs = True  # the loss is divided by the targets of the whole step
     return run_trainer(trainer, job, inputs.recipe)
