@@ -54,7 +54,6 @@ class Grown:
         vectors = np.load(real / VECTORS, mmap_mode="r")
         places = {text: place for place, text in enumerate(texts_of(real))}
         self.vectors = vectors[[places[text] for text in self.texts]]
-        self.cosine = self._usual_nearest()
 
     def passages(self, size: int) -> Iterator[str]:
         """The first `size` texts."""
@@ -77,15 +76,7 @@ class Grown:
         rng = np.random.default_rng(4)
         for start in range(len(real), size, ROWS_AT_ONCE):
             count = min(ROWS_AT_ONCE, size - start)
-            yield with_noise(self.vectors[rng.integers(len(self.vectors), size=count)], rng, self.cosine)
-
-    def _usual_nearest(self) -> float:
-        """The median cosine of a real passage and the one nearest to it among the others."""
-        rng = np.random.default_rng(5)
-        asked = rng.integers(len(self.vectors), size=300)
-        cosines = self.vectors[asked] @ self.vectors.T
-        cosines[np.arange(len(asked)), asked] = -1
-        return float(np.median(cosines.max(axis=1)))
+            yield with_noise(self.vectors[rng.integers(len(self.vectors), size=count)], rng)
 
 
 def build(real: Path, work: Path, size: int) -> dict[str, float]:
@@ -102,7 +93,7 @@ def build(real: Path, work: Path, size: int) -> dict[str, float]:
     (work / "vectors.npy").unlink()
     generation = next((folder / "generations").iterdir())
     disk = sum(path.stat().st_size for path in generation.rglob("*") if path.is_file()) / 1e6
-    return {**taken, "build_peak_mb": _memory("VmHWM"), "disk_mb": disk, "usual_nearest_cosine": grown.cosine}
+    return {**taken, "build_peak_mb": _memory("VmHWM"), "disk_mb": disk}
 
 
 def update(real: Path, work: Path, size: int) -> dict[str, float]:
