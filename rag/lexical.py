@@ -153,10 +153,11 @@ class LexicalIndex:
         starts = self.starts.copy()
         starts[1:] -= np.cumsum(np.bincount(gone, minlength=len(self.tokens)))
         used = np.diff(starts) > 0
+        rows = rows[stays]  # the one before goes: it is the largest array here
         return LexicalIndex(
             self.tokens[used],
             np.concatenate([[0], starts[1:][used]]).astype(np.int64),
-            rows[stays],
+            rows,
             self.counts[stays],
             self.lengths[kept],
         )

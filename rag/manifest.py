@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
-import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -18,6 +16,7 @@ FORMAT_VERSION = 3
 MANIFEST, MANIFEST_SEAL = "manifest.json", "manifest.json.sha256"
 REBUILD = "run `daozhen index rebuild`"
 _HASHING_THREADS = 2
+_BYTES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -149,12 +148,10 @@ def _seal_of(path: Path) -> FileSeal:
 def _xxh3_of(path: Path) -> str:
     import xxhash
 
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size:  # an empty file cannot be mapped
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                digest.update(view)
+    digest, block = xxhash.xxh3_128(), memoryview(bytearray(_BYTES_AT_ONCE))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            digest.update(block[:count])
     return digest.hexdigest()
 
 
