@@ -100,7 +100,7 @@ def _build(building: Path, manifest: Manifest, change: Change) -> Manifest:
     vectors = change.embed([text_to_embed(passage) for passage in new]).reshape(len(new), manifest.dimension)
     blocks = chain(blocks_of(base.vectors.vectors, rows.taken_over) if base else (), blocks_of(vectors))
     before = base.vectors if base else None
-    index = VectorIndex.write(building, manifest.dimension, blocks, change.exact_up_to, before)
+    index = VectorIndex.write(building, manifest.dimension, blocks, change.exact_up_to, before, rows.taken_over)
     (building / LEXICAL).mkdir()
     _words(base, rows, (passage.embedded_text() for passage in new)).save(building / LEXICAL)
     np.save(building / KEYS, _extended(base.keys if base else None, rows, keys_of(new)))

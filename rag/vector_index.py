@@ -39,10 +39,12 @@ class VectorIndex:
         blocks: Iterable[np.ndarray],
         exact_up_to: int = EXACT_UP_TO,
         before: VectorIndex | None = None,
+        kept: np.ndarray | None = None,
     ) -> VectorIndex:
         """Writes an index into a folder and opens it; in memory are one block, and the lists where there are any.
 
-        blocks: (rows, dimension) float32 of unit length each; before: an older index whose lists may be used again.
+        blocks: (rows, dimension) float32 of unit length each; before: an older index whose lists may be used again;
+        kept: (m,) its rows, ascending, that are the first m of the new ones.
         """
         _write_flat(folder / VECTORS, dimension, blocks)
         index = cls.load(folder)
@@ -50,8 +52,8 @@ class VectorIndex:
             return index
         faiss = _faiss()
         with _threads_of(faiss, os.cpu_count() or 1):
-            lists = _lists_like(faiss, before, len(index)) or _learnt_lists(faiss, index.vectors)
-            for block in blocks_of(index.vectors):
+            lists = _carried_lists(faiss, before, kept, len(index)) or _learnt_lists(faiss, index.vectors)
+            for block in blocks_of(index.vectors[lists.ntotal :]):
                 lists.add(block)
         faiss.write_index(lists, str(folder / LISTS))
         return cls(index.flat, lists)
@@ -161,15 +163,28 @@ def _learnt_lists(faiss: Any, vectors: np.ndarray) -> Any:
     return lists
 
 
-def _lists_like(faiss: Any, trained: VectorIndex | None, size: int) -> Any:
-    """Empty lists with the centres of older ones, where those still fit; else None."""
-    if trained is None or trained.lists is None:
+def _carried_lists(faiss: Any, before: VectorIndex | None, kept: np.ndarray | None, size: int) -> Any:
+    """Older lists with the kept rows alone, under their new numbers, where their centres still fit; else None.
+
+    To look for each vector's list again would cost more than all the rest of an update.
+    """
+    if before is None or before.lists is None or kept is None:
         return None
-    learnt_for = (trained.lists.nlist / LISTS_PER_ROOT) ** 2
+    learnt_for = (before.lists.nlist / LISTS_PER_ROOT) ** 2
     if not learnt_for / RETRAIN_GROWTH <= size <= learnt_for * RETRAIN_GROWTH:
         return None
-    lists = faiss.clone_index(trained.lists)
+    places = np.full(len(before), -1, dtype=np.int64)
+    places[kept] = np.arange(len(kept))
+    old, lists = before.lists.invlists, faiss.clone_index(before.lists)
     lists.reset()
+    for number in range(lists.nlist):
+        count = old.list_size(number)
+        if count:
+            rows = places[faiss.rev_swig_ptr(old.get_ids(number), count)]
+            codes = faiss.rev_swig_ptr(old.get_codes(number), count * old.code_size).reshape(count, -1)[rows >= 0]
+            rows = rows[rows >= 0]
+            lists.invlists.add_entries(number, len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(codes))
+    lists.ntotal = len(kept)
     return lists
 
 

@@ -81,11 +81,25 @@ def test_an_update_finds_what_a_rebuild_finds(index, tmp_path):
     kept, new = np.arange(0, 4000, 2), unit_rows(300)
     blocks = [*blocks_of(index.vectors, kept), new]
     (tmp_path / "next").mkdir()
-    updated = VectorIndex.write(tmp_path / "next", 32, blocks, 10_000 if index.lists is None else 1000, index)
+    updated = VectorIndex.write(tmp_path / "next", 32, blocks, 10_000 if index.lists is None else 1000, index, kept)
     whole = np.concatenate([VECTORS[kept], new])
     assert np.array_equal(updated.vectors, whole)
     hits = [len(set(updated.nearest(q, 10)[0]) & set(np.argsort(-(whole @ q))[:10])) for q in QUERIES]
     assert np.mean(hits) == 10 if index.lists is None else np.mean(hits) >= 8.5  # the lists were learnt from other rows
+
+
+def test_lists_are_carried_over_row_by_row(tmp_path):
+    (tmp_path / "next").mkdir()
+    before, kept, new = written(tmp_path, VECTORS, 1000), np.arange(1, 4000, 3), unit_rows(1500)
+    updated = VectorIndex.write(tmp_path / "next", 32, [VECTORS[kept], new], 1000, before, kept)
+    assert updated.lists.ntotal == len(updated) == len(kept) + len(new)
+    assert updated.lists.nlist == before.lists.nlist  # the same centres, and every row is in the list nearest to it
+    whole = np.concatenate([VECTORS[kept], new])
+    _, nearest = updated.lists.quantizer.search(whole, 1)
+    inside = updated.lists.invlists
+    for number in range(updated.lists.nlist):
+        rows = faiss.rev_swig_ptr(inside.get_ids(number), inside.list_size(number)) if inside.list_size(number) else []
+        assert sorted(rows) == np.flatnonzero(nearest[:, 0] == number).tolist()
 
 
 def test_the_vectors_outlive_the_index_they_are_a_view_of(tmp_path):

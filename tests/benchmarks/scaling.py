@@ -16,6 +16,7 @@ import argparse
 import json
 import math
 import os
+import random
 import re
 import subprocess
 import sys
@@ -58,13 +59,13 @@ class Grown:
     def passages(self, size: int) -> Iterator[str]:
         """The first `size` texts."""
         yield from self.texts[:size]
-        rng = np.random.default_rng(3)
+        rng = random.Random(3)
         clauses = [clause for text in self.texts for clause in _CLAUSE.findall(text)]
         for _ in range(size - len(self.texts)):
-            wanted = len(self.texts[rng.integers(len(self.texts))])
+            wanted = len(rng.choice(self.texts))
             text = ""
             while len(text) < wanted:
-                start = int(rng.integers(len(clauses) - CLAUSES_PER_RUN))
+                start = rng.randrange(len(clauses) - CLAUSES_PER_RUN)
                 text += "".join(clauses[start : start + CLAUSES_PER_RUN])
             yield text
 
