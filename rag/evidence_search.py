@@ -12,7 +12,6 @@ from knowledge.urgency import UrgencyLevel
 from rag.evidence import Evidence
 from rag.facets import PassageFilter
 from rag.gates import holds_instructions
-from rag.lexical import tokens_of
 from rag.passages import Passage, RetrievedPassage
 from rag.relevance import RelevanceFeatures, features_of, lead_of, load_relevance
 from rag.retriever import HybridSearch
@@ -20,6 +19,7 @@ from rag.sentence_choice import is_for_others
 from rag.subjects import Subject, folded
 from rag.support import populations
 from rag.topics import asks, aspects_of, topics_of
+from rag.words import tokens_of
 
 MIN_SCORE = 0.2  # below this a passage is not worth judging
 NAMED_SOURCE_BONUS = 0.3  # for each share of what the question is about

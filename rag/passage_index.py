@@ -2,7 +2,7 @@
 
 generations/<name>/
   manifest.json  manifest.json.sha256    what it is, and the seal of every file (rag/manifest.py)
-  passages.sqlite                        documents, sections, passages (rag/passage_store.py)
+  passages.sqlite  numbers.npy           documents, sections, passages; each row's number there (rag/passage_store.py)
   vectors.faiss  lists.faiss             exact vectors; lists only beyond exact search (rag/vector_index.py)
   lexical/  facets.npz                   BM25 postings; rows by language, department, source
   keys.npy  likeness.npz                 what the next update compares by
@@ -34,7 +34,7 @@ from rag.subjects import SubjectNames
 from rag.vector_index import VectorIndex
 
 PASSAGES, LEXICAL, FACETS, KEYS, LIKENESS = "passages.sqlite", "lexical", "facets.npz", "keys.npy", "likeness.npz"
-ROUTING = "routing"
+NUMBERS, ROUTING = "numbers.npy", "routing"
 _FILTERS_REMEMBERED = 64
 
 _log = logging.getLogger("daozhen.index")  # faults of files only; what patients say is never logged
@@ -96,7 +96,7 @@ class PassageIndex:
             index = cls(
                 manifest,
                 folder,
-                PassageStore(folder / PASSAGES),
+                PassageStore(folder / PASSAGES, np.load(folder / NUMBERS, allow_pickle=False)),
                 VectorIndex.load(folder),
                 LexicalIndex.load(folder / LEXICAL),
                 Facets.load(folder / FACETS),

@@ -15,10 +15,10 @@ from functools import cache
 from pathlib import Path
 
 from knowledge.departments import load_departments
-from rag.lexical import share_covered, tokens_of
 from rag.passages import Passage, RetrievedPassage
 from rag.subjects import Subject
 from rag.wording import normalise
+from rag.words import share_covered, tokens_of
 
 KNOWS = 2  # times a source must speak of a disease to know it
 COMPLAINT_SHARE = 0.7  # of the threshold: what suffices where symptoms are told and nothing is asked

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from knowledge.guidelines import SECTIONS
 from rag.evidence import Evidence
-from rag.lexical import share_covered
 from rag.medicines import may_be_shown
 from rag.passages import Passage
 from rag.sentences import split_sentences
@@ -17,6 +16,7 @@ from rag.subjects import YOUNG, words_of
 from rag.support import populations
 from rag.topics import Aspect
 from rag.wording import normalise
+from rag.words import share_covered
 
 ASPECT = 0.5  # what telling a thing asked for (diet, exercise) is worth, in shares of the question's particulars
 ON_TOPIC = 0.25  # the same for standing in a section the question asks for

@@ -12,7 +12,7 @@ import numpy as np
 from knowledge.errors import IndexDamaged, StoreUnavailable
 from knowledge.records import Language
 from rag.facets import PassageFilter
-from rag.lexical import LexicalIndex, share_covered, tokens_of, words_fingerprint
+from rag.lexical import LexicalIndex
 from rag.manifest import Manifest
 from rag.milvus_faults import COPY
 from rag.open_generation import Held, Ranking, Weighed
@@ -21,6 +21,7 @@ from rag.passages import Passage
 from rag.served_files import folder_of
 from rag.served_rows import PASSAGE, key_of, page_key, pages_of, passage_of, seal_of
 from rag.subjects import SubjectNames
+from rag.words import share_covered, tokens_of, words_fingerprint
 
 if TYPE_CHECKING:
     from rag.milvus_store import Collection, MilvusStore

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from knowledge.records import Language
-from rag.lexical import share_covered, tokens_of
 from rag.passages import Passage
 from rag.support import populations
 from rag.topics import content_of
 from rag.wording import normalise
+from rag.words import share_covered, tokens_of
 
 YOUNG = frozenset({"newborn", "baby", "child", "teenager"})
 AS_TITLE, AS_OTHER_NAME = 1.0, 0.8  # how surely a source is about what it is called

@@ -25,12 +25,12 @@ from rag.facets import PassageFilter
 from rag.generation_writer import Change, write_generation
 from rag.generations import new_generation_name
 from rag.langchain_plugs import EmbedderAdapter, passage_as_document
-from rag.lexical import words_fingerprint
 from rag.manifest import FORMAT_VERSION, Manifest
 from rag.open_generation import Held, OpenGeneration
 from rag.passage_index import ROUTING, PassageIndex, ServingIndex
 from rag.passage_store import ADDED, StoredDocument
 from rag.passages import Passage
+from rag.words import words_fingerprint
 from rag.writer_lock import writing
 
 if TYPE_CHECKING:
@@ -130,8 +130,8 @@ class PassageVectorStore(VectorStore):
         """Deletes texts of this store by id, all of them without ids; ids that are not there are no fault."""
         index = self._index()
         if index is not None:
-            own = {document.source_id for _, document in index.passages.documents(ADDED)}
-            if gone := own if ids is None else own.intersection(ids):
+            gone = None if ids is None else set(ids)
+            if _added_documents(index, gone):
                 self._write(gone, [])
         return True
 
@@ -197,13 +197,13 @@ class PassageVectorStore(VectorStore):
             _checked_embedder(self._serving.current(), self._embedder)
         return self._serving.current()
 
-    def _write(self, gone: set[str], arriving: Sequence[tuple[StoredDocument, list[Passage]]]) -> None:
+    def _write(self, gone: set[str] | None, arriving: Sequence[tuple[StoredDocument, list[Passage]]]) -> None:
+        """gone: the ids of texts that go, None for all."""
         with writing(self.index_dir, _WAIT_SECONDS):
             base = self._index()
-            known = base.passages.documents(ADDED) if base is not None else ()
             change = Change(
                 base=base,
-                gone=[number for number, document in known if document.source_id in gone],
+                gone=_added_documents(base, gone) if base is not None else (),
                 arriving=arriving,
                 embed=self._embedded,
                 keep_once=list,
@@ -237,6 +237,13 @@ def _manifest(base: PassageIndex | None, embedder: Embedder) -> Manifest:
         words_fingerprint=words_fingerprint(),
         source_dirs=(),
     )
+
+
+def _added_documents(index: PassageIndex, ids: set[str] | None) -> list[int]:
+    """The numbers of this store's own documents, of those ids or of all."""
+    if ids is not None:
+        return index.passages.documents_of(ADDED, ids)
+    return [number for number, _ in index.passages.documents(ADDED)]
 
 
 def _copy_routing(base: PassageIndex | None, folder: Path) -> None:

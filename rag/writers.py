@@ -8,10 +8,10 @@ from typing import Protocol
 
 from knowledge.guidelines import SECTIONS
 from rag.evidence import AnswerPart, DraftSentence, Evidence
-from rag.lexical import share_covered
 from rag.passages import Passage
 from rag.sentence_choice import Candidate, best, candidates, dangers, first, own_question, sentences_of, words_of
 from rag.topics import asks
+from rag.words import share_covered
 
 MIN_QUESTION_MATCH = 0.6  # F1 of words, by rarity, from which a guide's own question is the patient's in other words
 ANSWER_SENTENCES = 3

@@ -10,7 +10,7 @@ from knowledge.guidelines import SECTIONS
 from knowledge.replies import AnswerPiece, CitedAnswer
 from rag.evidence import AnswerPart, DraftSentence, Evidence
 from rag.gates import Admitted, answer_sentence, citation_of, judge
-from rag.lexical import share_covered, tokens_of
+from rag.words import share_covered, tokens_of
 from rag.writers import ExtractiveWriter, Writer
 
 _NOTES = {

@@ -28,9 +28,9 @@ from knowledge.replies import AssistantReply
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
 from rag.dialogue import language_of
-from rag.lexical import share_covered, tokens_of
 from rag.sentences import split_sentences
 from rag.statements import BETWEEN, NO, YES
+from rag.words import share_covered, tokens_of
 from tests.benchmarks.routing import Case, own_cases, public_cases
 from tests.benchmarks.urgency import share
 from ui.ready import ready_assistant
