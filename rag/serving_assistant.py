@@ -13,7 +13,6 @@ from rag.chat_models import load_writer, weights_folder
 from rag.config import SETTINGS_FILE, Settings, load_settings
 from rag.generations import file_state
 from rag.learned_store import load_or_warn, pointer_of
-from rag.passage_index import PassageIndex
 from rag.writers import Writer
 
 NEEDS_RESTART = ("embedder", "query_prefix", "passage_prefix", "allow_download")
@@ -88,10 +87,10 @@ class ServingAssistant:
         self._assistant = replace(here, learned=learned)
 
     def _take_up_guides(self) -> None:
-        """The dialogue reads its guides in the generation that serves: on shared storage an old one's files go away."""
+        """The dialogue reads its guides in this machine's own generation: on shared storage an old one's files go away."""
         here = self._assistant
-        index = here.search.current().index
-        if isinstance(index, PassageIndex) and here.dialogue.index is not index:  # on a disk, not behind a network
+        index = here.search.at_home()
+        if here.dialogue.index is not index:
             self._assistant = replace(here, dialogue=here.dialogue.over(index))
 
 
