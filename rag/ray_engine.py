@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import secrets
 import socket
 import sys
 import tempfile
@@ -102,6 +103,8 @@ class RayEngine:
             )
 
     def _ray(self) -> Any:
+        if not self.address:
+            _bring_own_token()
         ray = quiet_ray()
         if not ray.is_initialized():
             self._connect(ray)
@@ -130,7 +133,7 @@ class RayEngine:
                     runtime_env={"env_vars": carried},
                     **here,
                 )
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as fault:
+        except Exception as fault:  # some of Ray's own are of no narrower kind
             raise ClusterUnavailable(_refused(self.address, str(fault))) from None
         self._connected = True
 
@@ -146,6 +149,12 @@ def quiet_ray() -> Any:
     # what it tells of machines it lost would stand among what a program reads; there is no switch
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
     return ray
+
+
+def _bring_own_token() -> None:
+    """A Ray started here asks whoever comes for a token: one made for the while, which is written nowhere."""
+    if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 @contextmanager
@@ -234,7 +243,8 @@ def _refused(address: str, reason: str) -> str:
     where = address or "this machine"
     return (
         f"{where}: Ray would not start ({_line(reason, 0)}); {_UNCHANGED}; this machine must be part of the cluster: "
-        "`ray start --address HOST:PORT --disable-usage-stats` makes it so"
+        "`ray start --address HOST:PORT --disable-usage-stats` makes it so; "
+        "a cluster that asks for a token wants the head's ~/.ray/auth_token here and RAY_AUTH_MODE=token"
     )
 
 

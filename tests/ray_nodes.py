@@ -41,6 +41,7 @@ class Nodes:
 @contextmanager
 def ray_nodes(count: int = 3) -> Iterator[Nodes]:
     """So many machines; whatever happens, none is left."""
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # for machines of a test alone, whatever token this one has
     from rag.ray_engine import quiet_ray
 
     ray = quiet_ray()
