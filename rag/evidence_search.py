@@ -23,7 +23,7 @@ from rag.words import tokens_of
 
 MIN_SCORE = 0.2  # below this a passage is not worth judging
 NAMED_SOURCE_BONUS = 0.3  # for each share of what the question is about
-NAMED_PLAINLY, NAMED_PLAINLY_BONUS = 0.75, 1.0  # the question is about little else: that source comes first
+NAMED_PLAINLY, NAMED_PLAINLY_BONUS = 0.75, 2.0  # the question is about little else: that source comes before any other
 NAMED_DEPARTMENT_BONUS = 0.05
 DESCRIPTION_MALUS = 0.4
 OTHERS_MALUS = 0.6  # of a guide for children or pregnancy where nobody spoke of either
