@@ -30,7 +30,7 @@ _NUMERAL = re.compile(
     rf"(?<![一二三四五六七八九十百千第])([零〇一二两俩三四五六七八九十百千]+)(?=(?:来|几|多)?(?:{_MEASURE}))"
     r"|(?<![一二三四五六七八九十百千第])([一二三四五六七八九])(?=分(?!之))"  # a score; 十分 means very
 )
-_DEGREES_AND = re.compile(r"(\d{2})度([0-9零一二三四五六七八九])(?!\d)")
+_DEGREES_AND = re.compile(rf"(\d{{2}})度([0-9零一二三四五六七八九])(?!\d|{_MEASURE})")  # 38度三天 counts days
 _HALF = re.compile(r"(\d+)(个半|岁半|年半|天半)")
 _HALF_UNIT = {"个半": "个", "岁半": "岁", "年半": "年", "天半": "天"}
 
@@ -54,12 +54,18 @@ def normalise(text: str) -> str:
 
 def digits_for_numerals(text: str) -> str:
     """Chinese numerals that count something, as digits: 三十九度五 → 39.5度, 两岁半 → 2.5岁, 半小时 → 0.5小时."""
-    text = _NUMERAL.sub(lambda match: str(_number_of(match[1] or match[2])), text)
+    text = _NUMERAL.sub(_counted, text)
     text = _DEGREES_AND.sub(
         lambda match: f"{match[1]}.{_number_of(match[2]) if not match[2].isdigit() else match[2]}度", text
     )
     text = _HALF.sub(lambda match: f"{match[1]}.5{_HALF_UNIT[match[2]]}", text)
     return re.sub(r"半(?=个?(?:小时|钟头|天|年|月|岁))", "0.5", text)
+
+
+def _counted(match: re.Match[str]) -> str:
+    """Digits for a numeral, apart from digits before it: 烧到39三天 is 39 for 3 days, not 393 days."""
+    after_digit = match.string[: match.start()][-1:].isdigit()
+    return f"{' ' if after_digit else ''}{_number_of(match[1] or match[2])}"
 
 
 def number_of_numeral(numeral: str) -> str:

@@ -18,7 +18,8 @@ def test_nearly_all_of_the_shipped_knowledge_has_its_vector():
 
 
 def test_a_shipped_vector_is_what_the_embedder_gives():
-    shipped, texts = load_shipped(), shipped_texts()[::400]
+    shipped = load_shipped()
+    texts = [text for text in shipped_texts()[::400] if shipped.vector(text) is not None]  # some may have changed since
     fresh = load_embedder().encode_passages(texts)
     kept = np.array([shipped.vector(text) for text in texts])
     assert np.allclose((fresh * kept).sum(axis=1), 1, atol=1e-3)
