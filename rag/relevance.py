@@ -21,7 +21,7 @@ from rag.wording import normalise
 from rag.words import share_covered, tokens_of
 
 KNOWS = 2  # times a source must speak of a disease to know it
-COMPLAINT_SHARE = 0.7  # of the threshold: what suffices where symptoms are told and nothing is asked
+COMPLAINT_SHARE = 0.5  # of the threshold: what suffices where symptoms are told and nothing is asked
 # the two characters before an ending that makes a disease's name; plain words of illness are none
 _CHINESE_DISEASE = re.compile(
     r"(?!毛病|看病|得病|生病|治病|什么病|啥病|这病|种病|疾病|发病|个病)[\u3400-\u9fff]{2}(?<![的了是有个么这那种看得生治什啥是不])(?:综合征|病(?!人|房|历|情|了|的|吗)|症(?!状)|炎|瘤|癌|癣|疹)"
