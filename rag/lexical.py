@@ -83,17 +83,43 @@ class LexicalIndex:
         """The saved index; the postings stay on the disk until they are looked at."""
         return cls(*(_opened(folder / f"{name}.npy") for name in _ARRAYS))
 
+    @classmethod
+    def load_words(cls, folder: Path, texts: int) -> LexicalIndex:
+        """Only the words of a saved index over so many texts, for where the postings are kept elsewhere: it knows how
+        rare words are and what a question weighs, and scores nothing."""
+        nothing = np.zeros(0, dtype=np.int32)
+        lengths = np.broadcast_to(np.int32(0), (texts,))
+        return cls(_opened(folder / "tokens.npy"), _opened(folder / "starts.npy"), nothing, nothing, lengths)
+
     def scores(self, question: str) -> np.ndarray:
         """(n,) float32: the BM25 score of every text for a question."""
         scores = np.zeros(len(self.lengths), dtype=np.float32)
-        times = Counter(tokens_of(question))
-        for place, number in zip(self._places(times), times.values(), strict=True):
-            if place >= 0:
-                here = slice(self.starts[place], self.starts[place + 1])
-                rows, counts = self.rows[here], self.counts[here]
-                weight = np.float32(number * self._rarity_of(len(rows)))
-                scores[rows] += weight * (counts / (counts + self._norms[rows]))
+        for place, weight in self.query_weights(question).items():
+            here = slice(self.starts[place], self.starts[place + 1])
+            rows, counts = self.rows[here], self.counts[here]
+            scores[rows] += np.float32(weight) * (counts / (counts + self._norms[rows]))
         return scores
+
+    def query_weights(self, question: str) -> dict[int, float]:
+        """Place of each of a question's words among the tokens -> how often it is asked times its rarity.
+
+        The sum over these of `text_weights` of a text is the text's score.
+        """
+        times = Counter(tokens_of(question))
+        return {
+            int(place): number * self._rarity_of(int(self.starts[place + 1] - self.starts[place]))
+            for place, number in zip(self._places(times), times.values(), strict=True)
+            if place >= 0
+        }
+
+    def text_weights(self, row: int, text: str) -> dict[int, float]:
+        """Place of each word of the text of a row -> what it adds to the score for each unit of the question's weight."""
+        times = Counter(tokens_of(text))
+        counts = np.minimum(np.fromiter(times.values(), dtype=np.int64, count=len(times)), 255).astype(np.uint8)
+        weights = counts / (counts + self._norms[row])
+        return {
+            int(place): float(weight) for place, weight in zip(self._places(times), weights, strict=True) if place >= 0
+        }
 
     def weights(self, question: str) -> dict[str, float]:
         """Each of a question's words with its rarity; a word no text holds weighs as the rarest."""
@@ -101,6 +127,10 @@ class LexicalIndex:
         places = self._places(tokens)
         frequencies = np.where(places >= 0, self.starts[places + 1] - self.starts[places], 0)
         return {token: self._rarity_of(int(count)) for token, count in zip(tokens, frequencies, strict=True)}
+
+    def holds(self, token: str) -> bool:
+        """Whether any text holds a token."""
+        return bool(self._places([token])[0] >= 0)
 
     def shares_covered(self, questions: Sequence[dict[str, float]], rows: Sequence[int]) -> np.ndarray:
         """(rows,) the largest share of any question's words, weighted by rarity, that each text holds; in [0, 1]."""

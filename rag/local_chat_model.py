@@ -54,9 +54,9 @@ class LocalChatModel(BaseChatModel):
                 raise WriterUnavailable(
                     f"{folder}: no {needed} there; name the folder that a training run or an export wrote"
                 )
-        quantization = None
+        options: dict[str, Any] = {}  # a folder in 4 bit says so itself, and naming nothing is not the same as None
         if self.four_bit and not _is_quantized(self.model_dir):
-            quantization = BitsAndBytesConfig(
+            options["quantization_config"] = BitsAndBytesConfig(
                 load_in_4bit=True,
                 bnb_4bit_quant_type="nf4",
                 bnb_4bit_use_double_quant=True,
@@ -67,7 +67,7 @@ class LocalChatModel(BaseChatModel):
                 str(self.adapter_dir if _has_tokenizer(self.adapter_dir) else self.model_dir)
             )
             model: Any = AutoModelForCausalLM.from_pretrained(
-                str(self.model_dir), quantization_config=quantization, dtype=torch.bfloat16, local_files_only=True
+                str(self.model_dir), dtype=torch.bfloat16, local_files_only=True, **options
             )
             if self.adapter_dir is not None:
                 from peft import PeftModel

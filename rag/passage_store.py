@@ -36,6 +36,10 @@ class StoredDocument:
     size: int = 0  # bytes
     changed_ns: int = 0
 
+    def added(self) -> dict[str, Any] | None:
+        """The metadata of what was added through the Python interface; None for any other source."""
+        return dict(self.body["metadata"]) if self.origin == ADDED else None
+
 
 KNOWLEDGE, ADDED = "knowledge", "added"  # origins that are no folder: shipped, and added through the Python interface
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,31 @@ class TestVectorStore(VectorStoreIntegrationTests):
         return PassageVectorStore(tmp_path / "store", self.get_embeddings())
 
 
+@pytest.fixture(scope="module")
+def milvus_file(tmp_path_factory) -> Iterator[Path]:
+    """One Milvus Lite for all tests of this module; each names its own alias."""
+    pytest.importorskip("langchain_milvus")
+    path = tmp_path_factory.mktemp("milvus") / "lite.db"
+    yield path
+    from milvus_lite.server_manager import server_manager_instance
+
+    server_manager_instance.release_server(str(path))
+
+
+def served_store(path: Path, index_dir: Path, embedding: object) -> PassageVectorStore:
+    """The store over an index folder, searched in Milvus."""
+    from rag.milvus_store import MilvusAddress, MilvusStore
+
+    name = f"t{hashlib.md5(str(index_dir).encode()).hexdigest()}"
+    return PassageVectorStore(index_dir, embedding, MilvusStore(MilvusAddress(str(path), name)))
+
+
+class TestVectorStoreServedByMilvus(VectorStoreIntegrationTests):
+    @pytest.fixture
+    def vectorstore(self, tmp_path: Path, milvus_file: Path) -> PassageVectorStore:
+        return served_store(milvus_file, tmp_path / "store", self.get_embeddings())
+
+
 class TestRetriever(RetrieversIntegrationTests):
     @pytest.fixture(autouse=True)
     def _over_the_shipped_knowledge(self, built_home: Path) -> None:
@@ -44,9 +71,11 @@ class TestRetriever(RetrieversIntegrationTests):
         return "胸口痛是怎么回事"
 
 
-@pytest.fixture
-def store(tmp_path):
-    return PassageVectorStore(tmp_path / "store", HashEmbedder())
+@pytest.fixture(params=["local", "milvus"])
+def store(request, tmp_path):
+    if request.param == "local":
+        return PassageVectorStore(tmp_path / "store", HashEmbedder())
+    return served_store(request.getfixturevalue("milvus_file"), tmp_path / "store", HashEmbedder())
 
 
 def test_scores_are_cosines_best_first(store):

@@ -118,7 +118,7 @@ class ScriptedPatient:
 
     def _share_said(self, words: str) -> float:
         """The share of words, by their rarity, that stand in the full text."""
-        return share_covered(self.assistant.search.index.lexical.weights(words), tokens_of(self.full.text))
+        return share_covered(self.assistant.search.index.word_weights(words), tokens_of(self.full.text))
 
 
 def talked(assistant: Assistant, first: str, full: str, language: Language) -> Talk:
