@@ -15,9 +15,7 @@ from typing import Literal
 import numpy as np
 
 from rag.sorted_arrays import union_of
-from rag.words import share_covered, tokens_of, words_fingerprint
-
-__all__ = ["LexicalIndex", "share_covered", "tokens_of", "words_fingerprint"]  # words are asked for here too
+from rag.words import tokens_of
 
 _K1, _B = 1.2, 0.75  # how soon a word's repetitions stop counting, and how much longer texts need
 _TEXTS_PER_MERGE = 2000

@@ -60,11 +60,10 @@ class VectorIndex:
 
     @classmethod
     def load(cls, folder: Path) -> VectorIndex:
-        """The saved index. The exact vectors stay on the disk, shared by all processes that read them."""
+        """The saved index. Vectors and lists stay on the disk, shared by all processes that read them."""
         faiss = _faiss()
-        flat = faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
-        lists = faiss.read_index(str(folder / LISTS)) if (folder / LISTS).is_file() else None
-        return cls(flat, lists)
+        paths = [folder / name for name in (VECTORS, LISTS) if (folder / name).is_file() or name == VECTORS]
+        return cls(*(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC) for path in paths))
 
     def __len__(self) -> int:
         return int(self.flat.ntotal)
@@ -155,10 +154,14 @@ def _write_flat(path: Path, dimension: int, blocks: Iterable[np.ndarray]) -> Non
             file.write(number.to_bytes(8, "little"))
 
 
+def _empty_lists(faiss: Any, dimension: int, count: int) -> Any:
+    return faiss.index_factory(dimension, f"IVF{count},SQ8", faiss.METRIC_INNER_PRODUCT)
+
+
 def _learnt_lists(faiss: Any, vectors: np.ndarray) -> Any:
     count = max(1, round(LISTS_PER_ROOT * math.sqrt(len(vectors))))
     sample = np.random.default_rng(0).permutation(len(vectors))[: TRAINED_ON * count]
-    lists = faiss.index_factory(vectors.shape[1], f"IVF{count},SQ8", faiss.METRIC_INNER_PRODUCT)
+    lists = _empty_lists(faiss, vectors.shape[1], count)
     lists.train(np.ascontiguousarray(vectors[np.sort(sample)]))
     return lists
 
@@ -175,8 +178,10 @@ def _carried_lists(faiss: Any, before: VectorIndex | None, kept: np.ndarray | No
         return None
     places = np.full(len(before), -1, dtype=np.int64)
     places[kept] = np.arange(len(kept))
-    old, lists = before.lists.invlists, faiss.clone_index(before.lists)
-    lists.reset()
+    old, lists = before.lists.invlists, _empty_lists(faiss, before.flat.d, before.lists.nlist)
+    lists.quantizer.add(before.lists.quantizer.reconstruct_n(0, lists.nlist))
+    faiss.copy_array_to_vector(faiss.vector_to_array(before.lists.sq.trained), lists.sq.trained)
+    lists.is_trained = True
     for number in range(lists.nlist):
         count = old.list_size(number)
         if count:

@@ -90,7 +90,8 @@ def test_an_update_finds_what_a_rebuild_finds(index, tmp_path):
 
 def test_lists_are_carried_over_row_by_row(tmp_path):
     (tmp_path / "next").mkdir()
-    before, kept, new = written(tmp_path, VECTORS, 1000), np.arange(1, 4000, 3), unit_rows(1500)
+    written(tmp_path, VECTORS, 1000)
+    before, kept, new = VectorIndex.load(tmp_path), np.arange(1, 4000, 3), VECTORS[2::3]
     updated = VectorIndex.write(tmp_path / "next", 32, [VECTORS[kept], new], 1000, before, kept)
     assert updated.lists.ntotal == len(updated) == len(kept) + len(new)
     assert updated.lists.nlist == before.lists.nlist  # the same centres, and every row is in the list nearest to it
@@ -100,6 +101,11 @@ def test_lists_are_carried_over_row_by_row(tmp_path):
     for number in range(updated.lists.nlist):
         rows = faiss.rev_swig_ptr(inside.get_ids(number), inside.list_size(number)) if inside.list_size(number) else []
         assert sorted(rows) == np.flatnonzero(nearest[:, 0] == number).tolist()
+    every_list = faiss.SearchParametersIVF(nprobe=updated.lists.nlist)
+    for each in (updated, VectorIndex.load(tmp_path / "next")):
+        cosines, rows = each.lists.search(QUERIES, 10, params=every_list)
+        assert cosines == pytest.approx(np.sort(QUERIES @ whole.T)[:, :-11:-1], abs=0.02)  # of vectors in eight bits
+        assert np.take_along_axis(QUERIES @ whole.T, rows, 1) == pytest.approx(cosines, abs=0.02)
 
 
 def test_the_vectors_outlive_the_index_they_are_a_view_of(tmp_path):

@@ -206,7 +206,7 @@ def draw(path: Path, found: dict[int, dict[str, Any]]) -> None:
     for panel, (title, names) in zip(axes, panels.items(), strict=True):
         for name in names:
             values = [found[size][name] for size in sizes]
-            label = f"{SLOPES[name].split(',')[0]} (n^{slope(sizes, values):.2f})"
+            label = f"{SLOPES[name].split(', ')[0]} (n^{slope(sizes, values):.2f})"
             panel.loglog(sizes, values, marker="o", label=label)
         panel.set(title=title, xlabel="passages")
         panel.legend(fontsize=7)
