@@ -212,7 +212,7 @@ def _watching(job: Job, pace: Pace) -> Any:
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             pace.took_batch()
-            pace.ended(state.global_step, state.max_steps)
+            pace.end_step(state.global_step, state.max_steps)
             told = f"{rate:,.0f} tokens/s" if (rate := pace.so_far()) else ""
             job.step(" ".join(part for part in (self.loss, told) if part), state.global_step, state.max_steps)
 

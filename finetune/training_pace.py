@@ -68,7 +68,7 @@ class Pace:
     def took_batch(self) -> None:
         self.tokens.taken += 1
 
-    def ended(self, step: int, steps: int) -> None:
+    def end_step(self, step: int, steps: int) -> None:
         """Of `steps`, step `step` is over. Waits for the device where the clock is read for good."""
         is_warm = step - self._first == WARM_STEPS and steps - self._first > 2 * WARM_STEPS
         if is_warm or step >= steps:

@@ -44,7 +44,7 @@ def test_the_pace_is_of_the_steps_after_the_first_few_where_there_are_enough() -
         for step in range(1, steps + 1):
             tokens([10])
             pace.took_batch()
-            pace.ended(step, steps)
+            pace.end_step(step, steps)
         tokens([10])
         return pace.measured()[0]
 
