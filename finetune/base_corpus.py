@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from finetune.base_tokenizer import ASSISTANT, END, SYSTEM, USER, train_base_tokenizer
+from finetune.base_tokenizer import ASSISTANT, END, SPECIAL, SYSTEM, USER, train_base_tokenizer
+from finetune.copying_tasks import copying_tasks
 from finetune.records import DialogueRecord, PlainTextRecord, from_row
 from finetune.row_files import BadRow, opened, rows_of
 from knowledge.errors import TrainingFailed
@@ -35,7 +37,8 @@ class TextSource:
     """One row of the config's table of texts.
 
     file: records (.jsonl of `daozhen data convert`), or plain text, a paragraph a line; .xz too. share: the part of it that
-    is read. weight, late_weight: how often its windows are drawn beside others', before and after the run's late part.
+    is read. copying: the text is not read as it is but as questions over its passages (finetune/copying_tasks.py), each
+    passage so many times; 0 reads it as it is. weight, late_weight: how often its windows are drawn beside others', before and after the run's late part.
     licence, origin: for the model card.
     """
 
@@ -44,6 +47,7 @@ class TextSource:
     licence: str
     origin: str
     share: float = 1.0
+    copying: int = 0
     weight: float = 1.0
     late_weight: float = 1.0
 
@@ -67,7 +71,7 @@ def ready_corpus(
     made_from = [
         vocabulary,
         held_out_share,
-        *({"name": one.name, "file": one.file, "share": one.share} for one in sources),
+        *({"name": one.name, "file": one.file, "share": one.share, "copying": one.copying} for one in sources),
     ]
     fingerprint = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
     figures_file = folder / FIGURES
@@ -95,7 +99,7 @@ def _prepare(
         raise TrainingFailed(f"{data_dir}: none of {', '.join(absent)} is there; give the folder with --data")
     for file in absent:
         tell(f"{file} is not in {data_dir}; left out")
-    texts = {source.name: _shared(list(texts_of(data_dir / source.file)), source.share) for source in there}
+    texts = {source.name: documents_of(source, data_dir) for source in there}
     tell("tokenizer …")
     tokenizer = train_base_tokenizer(
         (text for some in texts.values() for text in _up_to(some, TOKENIZER_CHARS)), vocabulary
@@ -113,6 +117,20 @@ def _prepare(
         characters[name] = sum(len(text) for text, one in zip(some, kept, strict=True) if one)
         tell(f"{name}: {characters[name]:,} characters, {tokens[name]:,} tokens")
     return {"vocabulary": tokenizer.get_vocab_size(), "tokens": tokens, "characters": characters, "absent": absent}
+
+
+def documents_of(source: TextSource, data_dir: Path) -> list[str]:
+    """What the base reads of a source, one document a text."""
+    read = list(_records_of(data_dir / source.file)) if source.copying else list(texts_of(data_dir / source.file))
+    kept = _shared(read, source.share)
+    return [as_chat(task) for task in copying_tasks(kept, 1, source.copying)] if source.copying else kept
+
+
+def _records_of(path: Path) -> Iterator[str]:
+    """The plain words of a file's documents: a dialogue's turns one after the other, without the marks of a chat."""
+    marks = re.compile("|".join(re.escape(mark) for mark in SPECIAL))
+    for text in texts_of(path):
+        yield marks.sub("\n", text).strip()
 
 
 def texts_of(path: Path) -> Iterator[str]:

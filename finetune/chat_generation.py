@@ -48,7 +48,8 @@ class ChatGenerator:
         if not self.tokenizer.chat_template:
             ensure_training_template(self.tokenizer, "plain", model)
         self.name, self.four_bit, self.max_new_tokens = adapter or model, four_bit, max_new_tokens
-        self._again = partial(ChatGenerator, model, adapter, four_bit=four_bit, max_new_tokens=max_new_tokens)
+        there = [str(Path(name).resolve()) if name and Path(name).is_dir() else name for name in (model, adapter)]
+        self._again = partial(ChatGenerator, *there, four_bit=four_bit, max_new_tokens=max_new_tokens)
 
     @cached_property
     def model(self) -> Any:

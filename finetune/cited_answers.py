@@ -108,7 +108,7 @@ def questions_over(assistant: Assistant, language: Language, rng: random.Random)
     """Every question over the guides' passages of a language."""
     guides = load_guides()
     keys = {heading: key for key, pair in SECTIONS.items() for heading in pair}
-    for passage in assistant.search.index.passages:
+    for passage in assistant.search.index.guides():
         guide = guides.get(passage.source_id.removeprefix("guidelines/"))
         if passage.kind != "guide" or guide is None or passage.language != language:
             continue

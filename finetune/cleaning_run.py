@@ -5,11 +5,11 @@ Memory does not grow with the text: rows wait in a file beside the result, their
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -19,15 +19,21 @@ from typing import IO, Any
 import numpy as np
 import orjson
 
-from finetune.cleaning import CleaningRules, cleaned, evaluation_grams, overlaps
-from finetune.duplicates import RowKeys, keys_of
+from finetune.cleaning import CleaningRules, evaluation_grams
+from finetune.cleaning_worker import Chunk, CleanedChunk, clean_chunk, clean_here, start_worker
+from finetune.duplicates import RowKeys
 from finetune.record_readers import BadRowHandler, ReadingRules, raise_bad_row, read_records
-from finetune.records import as_line, as_row, from_row
+from finetune.records import as_row
 from finetune.whole_files import opened_to_write, temporary_folder_beside
+from knowledge.errors import AssistantError
 
 CHUNK = 400  # records handed to a worker at a time
 WAITING = 4  # chunks in flight for each worker: what bounds the memory
 Progress = Callable[[str, int, int], None]
+
+
+class CleaningFailed(AssistantError):
+    """A run of cleaning cannot go on; nothing was written."""
 
 
 @dataclass
@@ -53,26 +59,6 @@ class CleaningReport:
             "seconds": round(self.seconds, 2),
             "rows_per_second": round(self.rows_per_second),
         }
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Records on their way to a worker, each with file number, line and JSON."""
-
-    places: list[tuple[int, int]]
-    lines: list[bytes]
-
-
-@dataclass(frozen=True)
-class CleanedChunk:
-    """What a worker hands back: one reason for every record ("" where kept), and the kept ones with their keys."""
-
-    places: list[tuple[int, int]]
-    reasons: list[str]
-    changes: Counter[str]
-    lines: list[bytes]
-    exact: bytes
-    sketches: bytes
 
 
 def clean_files(
@@ -134,48 +120,6 @@ def _chunks(paths: Sequence[Path], reading: ReadingRules, bad_row: BadRowHandler
         yield Chunk(places, lines)
 
 
-# one worker's share
-
-
-_rules = CleaningRules()
-_evaluation_grams: frozenset[str] = frozenset()
-
-
-def _start_worker(rules: CleaningRules, evaluation: frozenset[str]) -> None:
-    global _rules, _evaluation_grams
-    _rules, _evaluation_grams = rules, evaluation
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process stops the work
-
-
-def _clean_here(chunk: Chunk) -> CleanedChunk:
-    return clean_chunk(chunk, _rules, _evaluation_grams)
-
-
-def clean_chunk(chunk: Chunk, rules: CleaningRules, evaluation: frozenset[str]) -> CleanedChunk:
-    """The rules on each record of a chunk, and the keys of those that stay."""
-    reasons: list[str] = []
-    changes: Counter[str] = Counter()
-    lines: list[bytes] = []
-    exact: list[int] = []
-    sketches: list[np.ndarray] = []
-    for line in chunk.lines:
-        outcome = cleaned(from_row(orjson.loads(line)), rules)
-        record, reason = outcome.record, outcome.reason
-        if record is not None and overlaps(record, evaluation, rules.overlap_tokens):
-            record, reason = None, "overlaps an evaluation set"
-        reasons.append(reason)
-        if record is None:
-            continue
-        changes.update(outcome.changes)
-        key, sketch = keys_of(record, rules.near_duplicates > 0)
-        lines.append(as_line(record))
-        exact.append(key)
-        if sketch is not None:
-            sketches.append(sketch)
-    packed = np.concatenate(sketches).tobytes() if sketches else b""
-    return CleanedChunk(chunk.places, reasons, changes, lines, np.array(exact, dtype=np.uint64).tobytes(), packed)
-
-
 def _cleaned_chunks(
     chunks: Iterator[Chunk], rules: CleaningRules, evaluation: frozenset[str], workers: int
 ) -> Iterator[CleanedChunk]:
@@ -185,15 +129,19 @@ def _cleaned_chunks(
         for chunk in (*first, *chunks):
             yield clean_chunk(chunk, rules, evaluation)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (rules, evaluation))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), start_worker, (rules, evaluation))
     try:
-        waiting: deque[Future[CleanedChunk]] = deque(pool.submit(_clean_here, chunk) for chunk in first)
+        waiting: deque[Future[CleanedChunk]] = deque(pool.submit(clean_here, chunk) for chunk in first)
         for chunk in chunks:
             if len(waiting) >= workers * WAITING:
                 yield waiting.popleft().result()
-            waiting.append(pool.submit(_clean_here, chunk))
+            waiting.append(pool.submit(clean_here, chunk))
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise CleaningFailed(
+            "a worker process was ended by the system, most likely for want of memory; try fewer --workers; nothing was changed"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

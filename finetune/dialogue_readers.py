@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from finetune.records import DISLIKED, LIKED, DialogueRecord, InvalidRecord, PreferenceRecord, dialogue, shape_of
+from finetune.records import DialogueRecord, InvalidRecord, PreferenceRecord, dialogue, shape_of
+from finetune.row_fields import department_tags, field, opinion_tags, optional
 from finetune.turns import dialogue_of, listed_turns, marked_turns, prompting, speaker_of, spoken_text
 
+SPOKEN_IN_TURN = ("user", "assistant")
+_MOSS_MARKS = re.compile(r"<\|(?:Human|MOSS)\|>\s*[:：]?\s*|<eo[hma]>")
 Turns = list[tuple[Any, str]]
-
-
-def field(row: dict[str, Any], *names: str) -> Any:
-    """The value under the first of the names that the row has, whatever the case of its letters."""
-    lower = {str(key).casefold(): value for key, value in row.items()}
-    for name in names:
-        if lower.get(name.casefold()) is not None:
-            return lower[name.casefold()]
-    raise InvalidRecord(f"the field {' or '.join(names)}, found {shape_of(row)}")
-
-
-def optional(row: dict[str, Any], *names: str) -> str:
-    """The text under the first of the names that the row has; "" where it has none."""
-    for name in names:
-        if row.get(name):
-            return spoken_text(row[name], name)
-    return ""
 
 
 def history_turns(history: Any) -> Turns:
@@ -40,12 +27,6 @@ def history_turns(history: Any) -> Turns:
             raise InvalidRecord(f"history to hold [question, answer], found {shape_of(pair)}")
         turns += [("user", pair[0]), ("assistant", pair[1])]
     return turns
-
-
-def opinion_tags(row: dict[str, Any]) -> tuple[str, ...]:
-    """KTO's thumb up or down, as a tag."""
-    verdict = row.get("kto_tag", row.get("label"))
-    return ((LIKED if verdict else DISLIKED),) if isinstance(verdict, bool) else ()
 
 
 def alpaca(row: Any) -> Iterator[DialogueRecord | PreferenceRecord]:
@@ -71,20 +52,32 @@ def alpaca(row: Any) -> Iterator[DialogueRecord | PreferenceRecord]:
     yield dialogue_of([*turns, ("assistant", spoken_text(answer, "output"))], system, tags)
 
 
-def department_tags(row: dict[str, Any]) -> tuple[str, ...]:
-    names = [row.get(name) for name in ("department", "cate1", "cate2", "departments")]
-    return tuple(
-        dict.fromkeys(f"department:{name.strip()}" for name in names if isinstance(name, str) and name.strip())
-    )
-
-
 def conversations(row: Any) -> Iterator[DialogueRecord]:
     """{"conversations": [{"from": "human", "value": "头痛怎么办"}, {"from": "gpt", "value": "先休息。"}], "system": "…"}
 
-    Also `messages` or `conversation` with role and content, the system prompt among them or beside.
+    Also `messages` or `conversation` with role and content, the system prompt among them or beside; or, as in LIMA, plain
+    texts in turn, the user's first.
     """
-    turns, system = listed_turns(field(row, "conversations", "conversation", "messages"))
+    listed = field(row, "conversations", "conversation", "messages")
+    if isinstance(listed, list) and listed and all(isinstance(text, str) for text in listed):
+        listed = [{"role": SPOKEN_IN_TURN[number % 2], "content": text} for number, text in enumerate(listed)]
+    turns, system = listed_turns(listed)
     yield dialogue_of(turns, optional(row, "system") or system, opinion_tags(row))
+
+
+def numbered_turns(row: Any) -> Iterator[DialogueRecord]:
+    """{"chat": {"turn_1": {"Human": "<|Human|>: 脚疼<eoh>\\n", "MOSS": "<|MOSS|>: 多久了？<eom>\\n"}}, "num_turns": 1} (MOSS-003)
+
+    Thoughts and the use of tools beside them are left out, and so is the instruction that makes the model MOSS.
+    """
+    chat = field(row, "chat")
+    if not isinstance(chat, dict) or not all(isinstance(turn, dict) for turn in chat.values()):
+        raise InvalidRecord(f"turns turn_1, turn_2 … with Human and MOSS, found {shape_of(chat)}")
+    turns: Turns = []
+    for turn in chat.values():
+        for role, name in (("user", "Human"), ("assistant", "MOSS")):
+            turns.append((role, _MOSS_MARKS.sub("", spoken_text(field(turn, name), name))))
+    yield dialogue_of(turns)
 
 
 def turn_list(row: Any) -> Iterator[DialogueRecord]:
@@ -136,17 +129,6 @@ def flat_dialogue(row: Any) -> Iterator[DialogueRecord]:
     yield dialogue_of([*marked_turns(text), ("assistant", spoken_text(field(row, "target"), "target"))])
 
 
-def department_consultation(row: Any) -> Iterator[DialogueRecord]:
-    """{"department": "心血管科", "title": "能跑步吗", "ask": "血压偏高能跑步吗？", "answer": "先量血压。"} (Toyhom; CSV in GBK too)"""
-    title, ask = spoken_text(field(row, "title", "ask"), "title"), spoken_text(field(row, "ask", "title"), "ask")
-    asked = title if ask in ("无", "") else ask if title in ask else f"{title}\n{ask}"
-    yield dialogue(
-        asked,
-        spoken_text(field(row, "answer"), "answer"),
-        tags=department_tags({"department": field(row, "department")}),
-    )
-
-
 def query_response(row: Any) -> Iterator[DialogueRecord]:
     """{"query": "头痛怎么办", "response": "先休息。"} (ChatMed, ShenNong)"""
     yield dialogue(
@@ -183,6 +165,22 @@ def question_answer(row: Any) -> Iterator[DialogueRecord]:
     )
 
 
+def graded_line(row: Any) -> Iterator[DialogueRecord]:
+    """ "1001\\t1\\t骨科\\t脚后跟疼怎么办？\\t先休息。" (webMedQA: id, label, department, question, answer)
+
+    A wrong answer, label 0, gives no record.
+    """
+    *before, question, answer = spoken_text(row).split("\t")
+    numbers = [part for part in before if part.isdigit()]
+    if not numbers or numbers[-1] not in ("0", "1"):
+        raise InvalidRecord(
+            f"id, label 0 or 1, department, question and answer between tabs, found {len(before) + 2} parts"
+        )
+    if numbers[-1] == "1":
+        department = next((part for part in before if not part.isdigit()), "")
+        yield dialogue(question, answer, tags=department_tags({"department": department}))
+
+
 def question_pairs(row: Any) -> Iterator[DialogueRecord]:
     """{"指南": "…", "qa_pairs": [{"question": "…", "answer": "…"}]} (MedicalGPT-zh); CMB-Clin's QA_pairs with question, solution"""
     pairs = field(row, "qa_pairs")
@@ -197,22 +195,3 @@ def question_pairs(row: Any) -> Iterator[DialogueRecord]:
             spoken_text(field(pair, "answer", "solution"), "answer"),
         )
         yield dialogue(f"{context}\n{asked}" if context else asked, answer)
-
-
-def symptom_department(row: Any) -> Iterator[DialogueRecord]:
-    """{"症状": "鼻出血", "疾病": "鼻出血", "icd-10": "R04.000", "某院科室": "耳鼻咽喉科"}: which department a symptom goes to"""
-    name = next((key for key in row if str(key).endswith("科室")), None)
-    if name is None:
-        raise InvalidRecord(f"a column that ends with 科室, found {shape_of(row)}")
-    department = spoken_text(row[name], name)
-    symptom = spoken_text(field(row, "症状"), "症状")
-    yield dialogue(f"{symptom}，应该挂哪个科？", department, tags=("routing", f"department:{department}"))
-
-
-def urgency_vignette(row: Any) -> Iterator[DialogueRecord]:
-    """{"patient_realistic": "My chest feels tight.", "gold_standard_triage": "A", "gold_standard_label": "Call an ambulance"}"""
-    level = spoken_text(field(row, "gold_standard_triage"), "gold_standard_triage")
-    label = spoken_text(field(row, "gold_standard_label"), "gold_standard_label")
-    for wording in ("patient_realistic", "patient_minimal", "original_structured"):
-        if row.get(wording):
-            yield dialogue(spoken_text(row[wording], wording), label, tags=("urgency", f"urgency:{level}", wording))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from io import RawIOBase
 from pathlib import Path
 
 import numpy as np
@@ -81,31 +82,46 @@ class RowKeys:
         near = np.zeros(self.rows, dtype=bool)
         if not self.rows or not self.near_duplicates:
             return near
-        sketches = np.memmap(self._sketch_path, dtype=np.uint32, mode="r", shape=(self.rows, PERMUTATIONS))
-        for band in range(BANDS):
-            column = self._band(sketches, band)
-            column[exact] = 0  # never compared
-            order = np.argsort(column, kind="stable")
-            ordered = column[order]
-            starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-            first = order[np.repeat(starts, np.diff(np.concatenate((starts, [self.rows]))))]
-            before = np.concatenate((order[:1], order[:-1]))
-            for others in (first, before):  # the first of the bucket, and the neighbour
-                pairs = np.flatnonzero((others != order) & (ordered != 0) & (column[others] == ordered))
-                for at in range(0, len(pairs), _BLOCK):
-                    some = pairs[at : at + _BLOCK]
-                    equal = (sketches[order[some]] == sketches[others[some]]).mean(axis=1)
-                    near[order[some[equal >= self.near_duplicates]]] = True
+        with self._sketch_path.open("rb", buffering=0) as sketches:
+            for band in range(BANDS):
+                column = self._band(band)
+                column[exact] = 0  # never compared
+                order = np.argsort(column, kind="stable")
+                ordered = column[order]
+                starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+                first = order[np.repeat(starts, np.diff(np.concatenate((starts, [self.rows]))))]
+                before = np.concatenate((order[:1], order[:-1]))
+                for others in (first, before):  # the first of the bucket, and the neighbour
+                    meets = (others != order) & (ordered != 0) & (column[others] == ordered) & ~near[order]
+                    pairs = np.flatnonzero(meets)
+                    for at in range(0, len(pairs), _BLOCK):
+                        some = pairs[at : at + _BLOCK]
+                        equal = (_rows_of(sketches, order[some]) == _rows_of(sketches, others[some])).mean(axis=1)
+                        near[order[some[equal >= self.near_duplicates]]] = True
         return near
 
-    def _band(self, sketches: np.ndarray, band: int) -> np.ndarray:
+    def _band(self, band: int) -> np.ndarray:
+        """(rows,) uint64: one number for the band of each row; 0 where a text is too short to be compared."""
         width = PERMUTATIONS // BANDS
         column = np.empty(self.rows, dtype=np.uint64)
-        for at in range(0, self.rows, _BLOCK):
-            part = np.asarray(sketches[at : at + _BLOCK, band * width : (band + 1) * width])
-            column[at : at + _BLOCK] = (part.astype(np.uint64) * _MIX[band]).sum(axis=1, dtype=np.uint64)
-            column[at : at + _BLOCK][(part == 0xFFFFFFFF).all(axis=1)] = 0
+        with self._sketch_path.open("rb") as file:
+            for at in range(0, self.rows, _BLOCK):
+                block = np.fromfile(file, dtype=np.uint32, count=_BLOCK * PERMUTATIONS).reshape(-1, PERMUTATIONS)
+                part = block[:, band * width : (band + 1) * width]
+                mixed = (part.astype(np.uint64) * _MIX[band]).sum(axis=1, dtype=np.uint64)
+                mixed[(part == 0xFFFFFFFF).all(axis=1)] = 0
+                column[at : at + len(part)] = mixed
         return column
+
+
+def _rows_of(sketches: RawIOBase, rows: np.ndarray) -> np.ndarray:
+    """(len(rows), 64) uint32: some rows of the file, read one by one: mapped into memory, the whole file would stay there."""
+    width = PERMUTATIONS * 4
+    read = bytearray()
+    for row in rows.tolist():
+        sketches.seek(row * width)
+        read += sketches.read(width) or b""
+    return np.frombuffer(read, dtype=np.uint32).reshape(-1, PERMUTATIONS)
 
 
 def _mark_runs(keys: np.ndarray, repeated: np.ndarray) -> None:

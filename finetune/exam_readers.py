@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from finetune.dialogue_readers import field, optional
 from finetune.records import ChoiceRecord, InvalidRecord, shape_of
+from finetune.row_fields import field, optional
 from finetune.turns import spoken_text
 
 _OPTION = re.compile(r"(?:^|(?<=\n))\s*([A-Z])\s*[.、:：)\s]\s*")

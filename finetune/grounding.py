@@ -75,7 +75,7 @@ class AskedPassage:
 def grounded_records(assistant: Assistant, rules: GroundingRules, progress: Progress = lambda *_: None) -> Grounded:
     """Question, passages, and the answer cited sentence by sentence, or the abstention."""
     rng, made = random.Random(rules.seed), Grounded()
-    asked = _some(list(asked_passages(assistant.search.index.passages, rules.languages)), rules, rng)
+    asked = _some(list(asked_passages(assistant.search.index.guides(), rules.languages)), rules, rng)
     for number, one in enumerate(asked):
         progress("grounded", number, len(asked))
         record = _grounded(one, assistant, rules, rng, made.left_out)
@@ -84,7 +84,7 @@ def grounded_records(assistant: Assistant, rules: GroundingRules, progress: Prog
     return made
 
 
-def asked_passages(passages: Sequence[Passage], languages: Sequence[Language]) -> Iterator[AskedPassage]:
+def asked_passages(passages: Iterable[Passage], languages: Sequence[Language]) -> Iterator[AskedPassage]:
     """The guides' own questions, and one for every other part of a guide as patients ask about it."""
     guides = load_guides()
     keys = {heading: key for key, pair in SECTIONS.items() for heading in pair}

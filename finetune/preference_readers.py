@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from finetune.dialogue_readers import Turns, field, history_turns, optional
+from finetune.dialogue_readers import Turns, history_turns
 from finetune.records import InvalidRecord, PreferenceRecord, shape_of
+from finetune.row_fields import field, optional
 from finetune.turns import hh_turns, listed_turns, prompting, spoken_text
 
 

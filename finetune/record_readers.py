@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finetune import dialogue_readers, exam_readers, preference_readers, text_readers
+from finetune import dialogue_readers, exam_readers, preference_readers, text_readers, triage_readers
 from finetune.records import InvalidData, InvalidRecord, TrainingRecord, from_row, shape_of, with_origin
+from finetune.row_fields import renamed
 from finetune.row_files import rows_of
 from finetune.rows import BadRow, Row
 from finetune.text_files import check_is_file, suffix_of, told_where
@@ -65,12 +66,13 @@ READERS: dict[str, Reader] = {  # the first that recognises a row reads it
     "lettered_options": Reader(exam_readers.lettered_options, has("question|qtext", "options|option", "answer")),
     "response_pair": Reader(preference_readers.response_pair, has("response_chosen", "response_rejected")),
     "chosen_rejected": Reader(preference_readers.chosen_rejected, has("chosen", "rejected")),
-    "urgency_vignette": Reader(dialogue_readers.urgency_vignette, has("gold_standard_triage", "gold_standard_label")),
-    "department_consultation": Reader(
-        dialogue_readers.department_consultation, has("department", "ask|title", "answer")
-    ),
+    "urgency_vignette": Reader(triage_readers.urgency_vignette, has("gold_standard_triage", "gold_standard_label")),
+    "department_consultation": Reader(triage_readers.department_consultation, has("department", "ask|title", "answer")),
     "alpaca": Reader(dialogue_readers.alpaca, has("instruction|instruct", "output")),
     "conversations": Reader(dialogue_readers.conversations, has_list("conversations|conversation|messages")),
+    "numbered_turns": Reader(
+        dialogue_readers.numbered_turns, lambda row: isinstance(row, dict) and isinstance(row.get("chat"), dict)
+    ),
     "annotated_dialogue": Reader(dialogue_readers.annotated_dialogue, has_list("dialogue|dialog_info")),
     "speaker_columns": Reader(dialogue_readers.speaker_columns, has("dialogue_turns")),
     "turn_list": Reader(
@@ -82,11 +84,15 @@ READERS: dict[str, Reader] = {  # the first that recognises a row reads it
     "question_lists": Reader(dialogue_readers.question_lists, has("questions", "answers")),
     "question_pairs": Reader(dialogue_readers.question_pairs, has("qa_pairs")),
     "symptom_department": Reader(
-        dialogue_readers.symptom_department,
+        triage_readers.symptom_department,
         lambda row: isinstance(row, dict) and "症状" in row and any(str(key).endswith("科室") for key in row),
     ),
     "question_answer": Reader(
         dialogue_readers.question_answer, has("question|text|prompt", "answer|response|completion")
+    ),
+    "graded_line": Reader(
+        dialogue_readers.graded_line,
+        lambda row: isinstance(row, str) and row.count("\t") == 4 and row.split("\t")[1] in ("0", "1"),
     ),
     "drug_label": Reader(text_readers.drug_label, lambda row: isinstance(row, str) and "\n" in row),
     "department_guide": Reader(
@@ -175,7 +181,7 @@ def _located(path: Path, rules: ReadingRules) -> Iterator[tuple[int, TrainingRec
         if isinstance(row, BadRow):
             yield row
             continue
-        value = renamed(row.value, rules) if rules.columns or rules.tags else row.value
+        value = renamed(row.value, rules.columns, rules.tags) if rules.columns or rules.tags else row.value
         reader = last if last is not None and (rules.reader != AUTO or last.recognises(value)) else _recognised(value)
         if reader is None:
             yield BadRow(row.line, f"expected a known shape, found {shape_of(value)}; --reader names one")
@@ -208,40 +214,3 @@ def _of_row(reader: Reader, row: Row) -> Iterator[tuple[int, TrainingRecord] | B
         yield BadRow(row.line, f"expected {fault}")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         yield BadRow(row.line, f"expected {reader.expected}, found {shape_of(row.value)}")
-
-
-def renamed(row: Any, rules: ReadingRules) -> Any:
-    """A row under the names the readers know: the columns and turn tags of a dataset_info.json applied."""
-    if not isinstance(row, dict):
-        return row
-    taken = {theirs: ours for ours, theirs in rules.columns.items() if theirs}
-    row = {taken.get(name, name): value for name, value in row.items() if name not in _unwanted(rules, taken)}
-    turns = row.get("conversations")
-    if rules.tags and isinstance(turns, list):
-        row["conversations"] = [_turn(turn, rules.tags) for turn in turns]
-        for name in ("chosen", "rejected"):
-            if isinstance(row.get(name), dict):
-                row[name] = _turn(row[name], rules.tags)
-    return row
-
-
-def _unwanted(rules: ReadingRules, taken: Mapping[str, str]) -> set[str]:
-    """Columns of the row that go by a name of ours but are said to be no such thing."""
-    return {ours for ours, theirs in rules.columns.items() if not theirs and ours not in taken} - set(taken)
-
-
-def _turn(turn: Any, tags: Mapping[str, str]) -> Any:
-    if not isinstance(turn, dict):
-        return turn
-    role, text = tags.get("role_tag", "from"), tags.get("content_tag", "value")
-    if role not in turn or text not in turn:
-        return turn
-    speakers = {
-        tags.get("user_tag", "human"): "human",
-        tags.get("assistant_tag", "gpt"): "gpt",
-        tags.get("system_tag", "system"): "system",
-    }
-    return {
-        "from": speakers.get(turn[role], turn[role]) if isinstance(turn[role], str) else turn[role],
-        "value": turn[text],
-    }

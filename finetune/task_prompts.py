@@ -50,3 +50,7 @@ DETAIL_QUESTIONS: dict[Language, tuple[str, ...]] = {  # after a clause of a gui
     "zh": ("{title}，{clause}，是这样吗？", "{clause}是怎么回事？", "听说{clause}，对吗？", "{title}的话{clause}吗？", "我有{title}，{clause}要注意什么？", "{clause}"),
     "en": ("{title}: is it true that {clause}?", "What about {clause}?", "I have {title}. What does it mean that {clause}?", "{clause}?", "Can you tell me about {clause} with {title}?"),
 }  # fmt: skip
+PASSAGE_QUESTIONS: dict[Language, tuple[str, ...]] = {  # after a clause of any passage
+    "zh": ("{clause}", "{clause}？", "{clause}是怎么回事？", "请说说{clause}", "关于{clause}，资料怎么说？", "想问一下{clause}"),
+    "en": ("{clause}", "{clause}?", "What about {clause}?", "What is said of {clause}?", "Tell me about {clause}"),
+}  # fmt: skip

@@ -15,7 +15,7 @@ from knowledge.errors import AssistantError
 
 COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 _SNIFFED_BYTES = 1 << 20  # looked at to tell the encoding
-_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\v\f\r\x1b"))
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b"))
 
 
 class UnreadableData(AssistantError):
@@ -62,7 +62,9 @@ def encoding_of(path: Path) -> str:
     if head.count(0) * 5 > len(head):  # Latin letters in UTF-16 without a mark
         code: str | None = "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
         is_text = "\0" not in head.decode(str(code), "replace")
-    elif _is_utf8(head) or _damaged_utf8(head):
+    elif _is_utf8(head):
+        code, is_text = "utf-8-sig", True
+    elif _damaged_utf8(head):
         code, is_text = "utf-8-sig", _is_text(head)
     else:
         code = code_of(head)

@@ -18,7 +18,7 @@ class SourceSection:
     heading: str = ""
     page: int | None = None
     language: str | None = None  # None: told from the text
-    search_terms: str = ""  # other names of what the section is about: searched, never quoted
+    search_terms: str = ""  # other names of what the section is about, one a line: searched, never quoted
     page_label: str | None = None  # as printed on the page or shown by a viewer ("xii"); None where it is the number
     departments: tuple[str, ...] = ()  # ids; the document's where there are none
 

@@ -63,7 +63,7 @@ def _guide_documents(guide: Guide) -> Iterator[SourceDocument]:
 
 
 def _names(guide: Guide, key: str, language: Language) -> str:
-    return " ".join(guide.header.synonyms.in_language(language)) if key in _NAMED_SECTIONS else ""
+    return "\n".join(guide.header.synonyms.in_language(language)) if key in _NAMED_SECTIONS else ""
 
 
 def _by_question(heading: str, text: str, language: Language, names: str) -> Iterator[SourceSection]:

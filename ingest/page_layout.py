@@ -12,8 +12,8 @@ from statistics import median
 
 from ingest.cleaning import ends_a_sentence, joined, opens_a_paragraph
 from ingest.outline import fits_a_heading, numbering_rank
+from ingest.page_content import PageContent, Span
 from ingest.page_tables import PageTable, ruled_tables
-from ingest.pdf_pages import PageContent, Span
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _BULLET = re.compile(r"^(?:[-*•·●○■□◆▪➢√]|[（(]?\d{1,2}[）)、．.]|[①-⑳]|[一二三四五六七八九十]、)$")

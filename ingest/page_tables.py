@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ingest.cleaning import joined
-from ingest.pdf_pages import Box, Span
+from ingest.page_content import Box, Span
 
 _NEAR = 3.0  # points within which lines meet
 _MOST_RULES = 3_000

@@ -12,9 +12,10 @@ from ingest.cleaning import clean, joined
 from ingest.documents import QuarantineRow, SourceFile, SourceSection
 from ingest.hidden_instructions import REMEDY, hidden_reason
 from ingest.outline import Block, Outline
+from ingest.page_content import PageContent
 from ingest.page_layout import Paragraph, body_size, laid_out, runs_on
 from ingest.page_tables import PageTable
-from ingest.pdf_pages import PageContent, pages_of
+from ingest.pdf_pages import pages_of
 from ingest.running_lines import without_running_lines
 from ingest.text_readers import suspect
 from knowledge.errors import UnreadableSource

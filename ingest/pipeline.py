@@ -26,7 +26,6 @@ from rag.embedder import Embedder
 from rag.engines import LOCAL, Engine, in_order
 from rag.generation_writer import Change, text_to_embed, write_generation
 from rag.generations import KEPT_GENERATIONS, new_generation_name, remove_old
-from rag.lexical import words_fingerprint
 from rag.manifest import FORMAT_VERSION, Manifest
 from rag.passage_index import ROUTING, PassageIndex
 from rag.passage_store import KNOWLEDGE, StoredDocument
@@ -34,6 +33,7 @@ from rag.passages import Passage
 from rag.prepared import write_prepared
 from rag.routing import RoutingIndex
 from rag.vector_index import EXACT_UP_TO
+from rag.words import words_fingerprint
 from rag.writer_lock import writing
 
 _TELLING_AMOUNT = 500.0  # of passages or files: less work says nothing of the speed

@@ -12,10 +12,10 @@ from ingest.knowledge_sources import knowledge_fingerprint
 from ingest.readers import READERS
 from knowledge.errors import IndexDamaged, IndexMissing, InvalidUsage, UnreadableSource
 from rag.generations import current_generation, finished_generations
-from rag.lexical import words_fingerprint
 from rag.manifest import FORMAT_VERSION, MANIFEST
 from rag.passage_index import PassageIndex, serving_manifest
 from rag.passage_store import KNOWLEDGE
+from rag.words import words_fingerprint
 
 
 @dataclass(frozen=True)

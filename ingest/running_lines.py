@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ingest.pdf_pages import PageContent, Span
+from ingest.page_content import PageContent, Span
 
 EDGE = 0.12  # of the page's height, at the top and at the bottom
 WINDOW = 8  # pages looked at before and after one, so that memory stays the same for any length

@@ -58,6 +58,16 @@ class IndexUnwritable(AssistantError):
     """The index cannot be written: no space, no permission, or no such folder."""
 
 
+class StoreUnavailable(AssistantError):
+    """A served vector store cannot be reached, refuses, or holds nothing that can serve; the text says the remedy."""
+
+
+class CopyStopped(AssistantError):
+    """A copy to a served store was stopped by its user; the same command goes on where it stood."""
+
+    exit_code = 130
+
+
 class EmbedderMissing(AssistantError):
     """The embedder's files are not there, or the library it needs is not installed."""
 

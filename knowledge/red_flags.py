@@ -56,14 +56,17 @@ class Sign(Record):
 
     kind `sign`: felt now; denied by "没有". `condition`: a disease's name; worry and family history do not count.
     `background`: true for good once true (pregnant, takes warfarin, kidney transplant); the past counts.
+    `event`: happens in a moment, as a sign is felt; fear of it is none.
+    hides: ids of signs that are not said by words inside this one's ("collapsed lung" is no collapse).
     Phrases: see knowledge/SCHEMA.md (alternatives, optional parts, gaps, word endings).
     """
 
     id: RecordId
     name: Bilingual
-    kind: Literal["sign", "condition", "background"] = "sign"
+    kind: Literal["sign", "condition", "background", "event"] = "sign"
     zh: tuple[str, ...]
     en: tuple[str, ...]
+    hides: tuple[RecordId, ...] = ()
 
 
 class Term(Record):

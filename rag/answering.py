@@ -96,7 +96,7 @@ def answer_from_passages(
     kind = kind_not_answered(asked.question)
     if kind is not None and kind.even_with_documents:
         return abstention(asked, kind)
-    evidence = gather_evidence(asked, search, k)
+    evidence = search.whole(lambda one: gather_evidence(asked, one, k))
     if evidence is None or (kind is not None and evidence.passages[0].passage.kind != "document"):
         return abstention(asked, kind)
     written = yield from written_answer(writer, evidence)

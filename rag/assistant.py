@@ -38,6 +38,7 @@ from rag.prepared import use_prepared
 from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.retriever import HybridSearch
 from rag.routing import DepartmentScore, RoutingIndex
+from rag.served_or_local import MILVUS, ServedOrLocal, connected
 from rag.triage import TriageContext, decide_triage, minor_complaint, nothing_told
 from rag.writers import Writer
 
@@ -221,7 +222,7 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
         routing=routing,
         search=search,
         context=TriageContext(departments, load_hospital(hospital_dir, tuple(departments)), load_self_care()),
-        dialogue=load_dialogue(matcher, departments, search.index),
+        dialogue=load_dialogue(matcher, departments, search.at_home()),
         writer=writer or load_writer(settings),
         settings=settings,
         learned=learned,
@@ -231,6 +232,10 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
 def open_search(settings: Settings) -> HybridSearch:
     """The index in DAOZHEN_HOME, whichever generation serves, and the embedder it was built with."""
     embedder = embedder_for(settings)
+    if settings.store == MILVUS:
+        served = ServedOrLocal(lambda: connected(settings), settings.index_dir, embedder)
+        served.current()  # the fault of a store is told now, not to a patient
+        return HybridSearch(served, embedder)
     serving = ServingIndex(settings.index_dir, embedder.fingerprint)
     index = serving.current()
     if index.manifest.embedder_fingerprint != embedder.fingerprint:

@@ -18,6 +18,7 @@ from knowledge.hotlines import DEFAULT_LOCALE
 HOME_VARIABLE = "DAOZHEN_HOME"
 SETTINGS_FILE = "config.toml"
 Limits = TypeVar("Limits", bound=Any)
+STORES = ("local", "milvus")
 
 
 def quiet_libraries() -> None:
@@ -50,7 +51,11 @@ class Settings:
     folder for it; model_url: where a served model answers, else $OPENAI_BASE_URL; model_is_local: that address, a private
     one, is the hospital's own, so nothing is masked; allow_remote_model: an administrator's leave to send masked
     questions to a model that does not run on this machine; writer_seconds: an answer's time, then the extractive one is given;
-    idle_seconds: with nobody at the screen, after which it clears for the next patient."""
+    idle_seconds: with nobody at the screen, after which it clears for the next patient.
+
+    store: where passages are searched: "local" (this machine's index folder) or "milvus"; milvus_uri: its address, or a
+    .db file of Milvus Lite; milvus_name: its alias, what its collections' names begin with; milvus_token_file: a file that
+    holds the token, instead of $DAOZHEN_MILVUS_TOKEN."""
 
     home: Path
     embedder: str = ""
@@ -67,6 +72,10 @@ class Settings:
     allow_remote_model: bool = False
     writer_seconds: float = 60.0
     idle_seconds: int = 300
+    store: str = "local"
+    milvus_uri: str = ""
+    milvus_name: str = "daozhen"
+    milvus_token_file: str = ""
 
     @property
     def index_dir(self) -> Path:
@@ -100,6 +109,8 @@ def load_settings(home: Path | None = None) -> Settings:
         expected = type(known[key].default)
         if not isinstance(value, expected) and not (expected is float and isinstance(value, int)):
             raise InvalidSettings(f"{path}: {key} is {value!r}; it needs a {expected.__name__}")
+    if values.get("store", STORES[0]) not in STORES:
+        raise InvalidSettings(f"{path}: store is {values['store']!r}; known: {', '.join(STORES)}")
     return Settings(home, **values)
 
 

@@ -17,14 +17,12 @@ from knowledge.messages import load_messages
 from knowledge.records import Language
 from knowledge.replies import CitedAnswer, MessageReply, TriageDecision
 from knowledge.urgency import UrgencyLevel
-from rag.facets import PassageFilter
 from rag.follow_up import Situation, next_question, put
 from rag.intake import IntakeReader, without_drug_history
 from rag.mentions import widest
 from rag.messages import MessageSorter
 from rag.near_flags import WeighedSign, missing_facts, weighed_signs
-from rag.passage_index import PassageIndex
-from rag.passages import Passage
+from rag.open_generation import OpenGeneration
 from rag.patient import find_ages
 from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.statements import BETWEEN, QuestionBank, answered, level_forced_by, option_of
@@ -48,10 +46,10 @@ class Dialogue:
     bank: QuestionBank
     sorter: MessageSorter
     intake: IntakeReader
-    index: PassageIndex
+    index: OpenGeneration
     _dangers: dict[str, frozenset[str]] = field(default_factory=dict, compare=False)
 
-    def over(self, index: PassageIndex) -> Dialogue:
+    def over(self, index: OpenGeneration) -> Dialogue:
         """The same rules over another generation's guides."""
         return replace(self, index=index, _dangers={})
 
@@ -151,12 +149,8 @@ class Dialogue:
     def _title(self, source_id: str, language: Language) -> str:
         if not source_id:
             return ""
-        held = self._passages_of(source_id, language)
+        held = self.index.of_source(source_id, language)
         return held[0].title if held and held[0].kind == "guide" else ""
-
-    def _passages_of(self, source_id: str, language: Language | None = None) -> list[Passage]:
-        rows = self.index.rows_of(PassageFilter(language, source_ids=frozenset([source_id])))
-        return [passage for passage in self.index.passages.at(rows) if passage.source_id == source_id]
 
     def topic_of(self, conversation: Conversation, findings: Findings, answer: object) -> str:
         """The source id of the guide the talk is about: named in the complaint, else quoted most; a question changes nothing."""
@@ -190,9 +184,7 @@ class Dialogue:
     def _guide_names(self) -> dict[str, str]:
         """Normalised titles and other names of the guides -> source id."""
         names: dict[str, str] = {}
-        for passage in self.index.passages:
-            if passage.kind != "guide":
-                continue
+        for passage in self.index.guides():
             for name in (passage.title, *re.split(r"[,，、;；|/\n]", passage.search_terms)):
                 plain = normalise(name).strip()
                 if len(plain) >= (MIN_NAME if plain.isascii() else 2):
@@ -209,7 +201,7 @@ class Dialogue:
     def _danger_signs_in(self, source_id: str) -> frozenset[str]:
         """Ids of the signs that the danger section of a guide names."""
         if source_id not in self._dangers:
-            held = self._passages_of(source_id) if source_id else []
+            held = self.index.of_source(source_id) if source_id else []
             text = "\n".join(passage.text for passage in held if passage.section in SECTIONS["danger"])
             self._dangers[source_id] = frozenset(self.matcher.affirmed_in(normalise(text)))
         return self._dangers[source_id]
@@ -258,7 +250,7 @@ class Dialogue:
         return sign is not None and sign.kind == "sign"
 
 
-def load_dialogue(matcher: RedFlagMatcher, departments: dict[str, Department], index: PassageIndex) -> Dialogue:
+def load_dialogue(matcher: RedFlagMatcher, departments: dict[str, Department], index: OpenGeneration) -> Dialogue:
     """The dialogue over the shipped questions and messages. Raises InvalidKnowledge when a record is broken."""
     intake = load_intake()
     return Dialogue(

@@ -6,7 +6,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,11 +85,12 @@ def evaluate_answers(
 ) -> list[AnswerOutcome]:
     """Every case asked in a conversation of its own. Another process opens the assistant by its settings, so that each
     must see the home folder with its index."""
+    settings = replace(assistant.settings, home=assistant.settings.home.resolve())
     work = Work(
         here=partial(map, partial(asked, assistant)),
-        there=partial(_asking, assistant.settings),
+        there=partial(_asking, settings),
         together=CASES_TOGETHER,
-        on_gpu=Path(assistant.settings.model).expanduser().is_dir() if assistant.settings.model else False,
+        on_gpu=bool(settings.model) and Path(settings.model).expanduser().is_dir(),
     )
     return list(in_order(told(engine.results(work, cases), step, "asking", len(cases))))
 

@@ -10,6 +10,7 @@ from knowledge.prompts import NumberedPassage
 from knowledge.records import Language
 from knowledge.urgency import UrgencyLevel
 from rag.passages import Passage, RetrievedPassage
+from rag.topics import Aspect
 
 AnswerPart = Literal["answer", "why", "where", "do", "danger"]
 
@@ -20,7 +21,8 @@ class Evidence:
 
     told: everything the patient has said. weights: the question's words by rarity. guide: every passage of the guide that
     fits best, none where none does. topics: the sections of a guide the question asks about, as keys of SECTIONS.
-    danger_labels: how a danger line may begin at this urgency.
+    danger_labels: how a danger line may begin at this urgency. named: the words of the subject's names in the question;
+    particulars: its other words, apart from those by which it is put; aspects: what is asked for more nearly.
     """
 
     question: str
@@ -34,6 +36,13 @@ class Evidence:
     danger_labels: frozenset[str] = frozenset()
     told: str = ""
     rarity: Mapping[str, float] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
+    particulars: frozenset[str] = frozenset()
+    aspects: tuple[Aspect, ...] = ()
+
+    def words(self) -> dict[str, float]:
+        """The question's words with their rarity, as `named` and `particulars` write them (rag.subjects.words_of)."""
+        return {word.replace("疼", "痛"): weight for word, weight in self.weights.items()}
 
     def keyed(self) -> dict[str, Passage]:
         """The passages by the key a model cites them with: "1", "2", ..."""

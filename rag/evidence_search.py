@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knowledge.records import Language
 from knowledge.replies import RankedDepartment
@@ -15,12 +15,15 @@ from rag.gates import holds_instructions
 from rag.passages import Passage, RetrievedPassage
 from rag.relevance import RelevanceFeatures, features_of, lead_of, load_relevance
 from rag.retriever import HybridSearch
+from rag.sentence_choice import is_for_others
+from rag.subjects import Subject, folded
 from rag.support import populations
-from rag.topics import asks, topics_of
-from rag.writers import is_for_others, is_named
+from rag.topics import asks, aspects_of, topics_of
+from rag.words import tokens_of
 
 MIN_SCORE = 0.2  # below this a passage is not worth judging
-NAMED_SOURCE_BONUS = 0.05
+NAMED_SOURCE_BONUS = 0.3  # for each share of what the question is about
+NAMED_PLAINLY, NAMED_PLAINLY_BONUS = 0.75, 1.0  # the question is about little else: that source comes first
 NAMED_DEPARTMENT_BONUS = 0.05
 DESCRIPTION_MALUS = 0.4
 OTHERS_MALUS = 0.6  # of a guide for children or pregnancy where nobody spoke of either
@@ -64,6 +67,7 @@ class Asked:
 
 def gather_evidence(asked: Asked, search: HybridSearch, k: int) -> Evidence | None:
     """The few passages to answer from, in the patient's language, else in the other; None where they would not answer."""
+    asked = mended(asked, search)
     other: Language = "en" if asked.language == "zh" else "zh"
     places = [(asked.language, asked.first_in)] if asked.first_in else []
     for language, within in (*places, (asked.language, frozenset[str]()), (other, frozenset[str]())):
@@ -76,6 +80,12 @@ def gather_evidence(asked: Asked, search: HybridSearch, k: int) -> Evidence | No
     return None
 
 
+def mended(asked: Asked, search: HybridSearch) -> Asked:
+    """The question with mistyped names set right."""
+    names = search.index.subjects(asked.language)
+    return replace(asked, question=names.mended(asked.question), rewritten=names.mended(asked.rewritten))
+
+
 def found_passages(
     asked: Asked, search: HybridSearch, language: Language, k: int, within: frozenset[str] = frozenset()
 ) -> list[RetrievedPassage]:
@@ -84,14 +94,20 @@ def found_passages(
     within: the sources to look in; all where there are none.
     """
     only = PassageFilter(language=language, source_ids=within or None)
+    named = search.subject(asked.query, language, asked.told).shares(search.index.word_weights(asked.query))
+    plainly = frozenset(source_id for source_id, share in named.items() if share >= NAMED_PLAINLY)
+    places = [(only, MIN_SCORE)]
+    if plainly and not within:
+        places.append((PassageFilter(language=language, source_ids=plainly), 0.0))
     best: dict[str, RetrievedPassage] = {}
     for query in dict.fromkeys((asked.question, asked.query)):
-        for passage in search.search(query, 4 * k, only, MIN_SCORE):
-            known = best.get(passage.passage.passage_id)
-            if known is None or passage.score > known.score:
-                best[passage.passage.passage_id] = passage
+        for place, least in places:
+            for passage in search.search(query, 4 * k, place, least):
+                known = best.get(passage.passage.passage_id)
+                if known is None or passage.score > known.score:
+                    best[passage.passage.passage_id] = passage
     clean = [found for found in best.values() if not holds_instructions(found.passage)]
-    return _by_source(clean, asked, search.source_strengths(asked.query, only))
+    return _by_source(clean, asked, named, search.source_strengths(asked.query, only))
 
 
 def relevance_features(
@@ -101,7 +117,8 @@ def relevance_features(
     best = found[0].passage
     return features_of(
         asked.query,
-        search.index.lexical.weights(asked.query),
+        search.subject(asked.query, language, asked.told),
+        search.index.word_weights(asked.query),
         found,
         search.cosine(asked.query, best),
         search.passages_of(best.source_id, language),
@@ -112,7 +129,11 @@ def relevance_features(
 
 
 def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassage]) -> Evidence:
+    subject = search.subject(asked.query, asked.language, asked.told)
     guide = _best_guide(found, search)
+    chosen = {found[0].passage.source_id, *(passage.source_id for passage in guide)}
+    found = [entry for entry in found if entry.passage.source_id in chosen or _is_about(entry.passage, subject)]
+    named = subject.main_name(guide[0].source_id) if guide else frozenset()
     read = "\n".join(
         f"{passage.title} {passage.section} {passage.text}" for passage in (*(entry.passage for entry in found), *guide)
     )
@@ -121,18 +142,29 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
         language=asked.language,
         urgency=asked.urgency,
         department=asked.department_name(),
-        weights=search.index.lexical.weights(asked.query),
+        weights=search.index.word_weights(asked.query),
         passages=tuple(found),
         guide=guide,
         topics=topics_of(asked.question, asked.language),
         danger_labels=_DANGER_LABELS[asked.language],
         told=asked.told or asked.question,
-        rarity=search.index.lexical.weights(read),
+        rarity=search.index.word_weights(read),
+        named=frozenset(map(folded, named)),
+        particulars=frozenset(map(folded, (subject.rest | subject.tokens()) - named)),
+        aspects=aspects_of(asked.question, asked.language),
     )
 
 
+def _is_about(passage: Passage, subject: Subject) -> bool:
+    """Whether a passage is the hospital's or headed by what the question names."""
+    if passage.kind == "document":
+        return True
+    said = set(tokens_of(f"{passage.title} {passage.section}"))
+    return any(name.tokens <= said for name in subject.named)
+
+
 def _by_source(
-    found: Sequence[RetrievedPassage], asked: Asked, strengths: Mapping[str, float]
+    found: Sequence[RetrievedPassage], asked: Asked, named: Mapping[str, float], strengths: Mapping[str, float]
 ) -> list[RetrievedPassage]:
     """At most two passages of each source, the best source's first.
 
@@ -152,7 +184,8 @@ def _by_source(
         described = best.kind == "department" and not where_to
         return (
             strengths.get(best.source_id, 0.0)
-            + (NAMED_SOURCE_BONUS if is_named(best, asked.query) else 0.0)
+            + NAMED_SOURCE_BONUS * named.get(best.source_id, 0.0)
+            + (NAMED_PLAINLY_BONUS if named.get(best.source_id, 0.0) >= NAMED_PLAINLY else 0.0)
             + (NAMED_DEPARTMENT_BONUS if preferred else 0.0)
             - (DESCRIPTION_MALUS if described else 0.0)
             - (OTHERS_MALUS if is_for_others(best.title, told) else 0.0)

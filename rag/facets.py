@@ -8,6 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from rag.passages import Passage
+from rag.sorted_arrays import union_of
+
+LANGUAGE, DEPARTMENT, SOURCE, ALSO_IN = "language", "department", "source", "also_in"
+_FACETS_OF = {LANGUAGE: (LANGUAGE,), DEPARTMENT: (DEPARTMENT,), SOURCE: (SOURCE, ALSO_IN)}  # of what a filter asks
+
 
 @dataclass(frozen=True)
 class PassageFilter:
@@ -23,7 +29,7 @@ class PassageFilter:
     def wanted(self) -> dict[str, frozenset[str]]:
         """Facet name -> values of which a passage needs at least one."""
         language = None if self.language is None else frozenset([self.language])
-        sides = {"language": language, "department": self.departments, "source": self.source_ids}
+        sides = {LANGUAGE: language, DEPARTMENT: self.departments, SOURCE: self.source_ids}
         return {name: values for name, values in sides.items() if values is not None}
 
 
@@ -40,10 +46,27 @@ class Facet:
         """From (row, value) pairs."""
         pairs = list(pairs)
         values, codes = np.unique(np.array([value for _, value in pairs], dtype=np.str_), return_inverse=True)
-        rows = np.array([row for row, _ in pairs], dtype=np.int32)
+        return cls._sorted(values, codes, np.array([row for row, _ in pairs], dtype=np.int32))
+
+    def updated(self, places: np.ndarray, new: Facet) -> Facet:
+        """With new rows; places: for each old row its row from now on, -1 for one that goes."""
+        values = union_of(self.values, new.values)
+        rows = np.concatenate([places[self.rows].astype(np.int32), new.rows])
+        codes = np.concatenate([np.searchsorted(values, each.values)[each.codes] for each in (self, new)])
+        return self._sorted(values, codes[rows >= 0], rows[rows >= 0])
+
+    @property
+    def codes(self) -> np.ndarray:
+        """(pairs,) for each of `rows` the place of its value."""
+        return np.repeat(np.arange(len(self.values)), np.diff(self.starts))
+
+    @classmethod
+    def _sorted(cls, values: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> Facet:
+        """values: sorted, those without rows included; codes: of each of rows."""
         order = np.lexsort((rows, codes))
-        starts = np.searchsorted(codes[order], np.arange(len(values) + 1))
-        return cls(values, starts.astype(np.int64), rows[order])
+        sizes = np.bincount(codes, minlength=len(values))
+        starts = np.concatenate([[0], np.cumsum(sizes[sizes > 0])]).astype(np.int64)
+        return cls(values[sizes > 0], starts, rows[order])
 
     def rows_of(self, value: str) -> np.ndarray:
         """(m,) int32: the rows that have a value; none for a value never met."""
@@ -60,13 +83,31 @@ class Facets:
     size: int
     by_name: dict[str, Facet]
 
+    @classmethod
+    def of(cls, size: int, passages: Iterable[tuple[int, Passage]], also_in: Iterable[tuple[int, str]]) -> Facets:
+        """From (row, passage) and from (row, further source) pairs."""
+        rows = list(passages)
+        pairs = {
+            LANGUAGE: ((row, passage.language) for row, passage in rows),
+            DEPARTMENT: ((row, department) for row, passage in rows for department in passage.departments),
+            SOURCE: ((row, passage.source_id) for row, passage in rows),
+            ALSO_IN: also_in,
+        }
+        return cls(size, {name: Facet.of(each) for name, each in pairs.items()})
+
+    def updated(self, places: np.ndarray, new: Facets) -> Facets:
+        """With new rows, and with the further sources told anew; places: as Facet.updated has it."""
+        own = {name: facet.updated(places, new.by_name[name]) for name, facet in self.by_name.items()}
+        return Facets(new.size, {**own, ALSO_IN: new.by_name[ALSO_IN]})
+
     def mask(self, only: PassageFilter) -> np.ndarray:
         """(size,) bool: the rows a filter admits."""
         admitted = np.ones(self.size, dtype=bool)
         for name, values in only.wanted().items():
             having = np.zeros(self.size, dtype=bool)
             for value in values:
-                having[self.by_name[name].rows_of(value)] = True
+                for facet in _FACETS_OF[name]:
+                    having[self.by_name[facet].rows_of(value)] = True
             admitted &= having
         return admitted
 
@@ -74,8 +115,7 @@ class Facets:
         """(size,) int32: for each row the place of its first value among that facet's values, -1 where it has none."""
         facet = self.by_name[name]
         places = np.full(self.size, -1, dtype=np.int32)
-        codes = np.repeat(np.arange(len(facet.values), dtype=np.int32), np.diff(facet.starts))
-        places[facet.rows[::-1]] = codes[::-1]
+        places[facet.rows[::-1]] = facet.codes[::-1]
         return places
 
     def save(self, path: Path) -> None:

@@ -7,20 +7,23 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from knowledge.errors import IndexUnwritable
-from rag.facets import Facet, Facets
+from rag.facets import Facets
 from rag.generations import KEPT_GENERATIONS, begin, publish
 from rag.lexical import LexicalIndex
 from rag.likeness import Likeness
 from rag.manifest import Manifest, sealed
-from rag.passage_index import FACETS, KEYS, LEXICAL, LIKENESS, PASSAGES, PassageIndex
-from rag.passage_store import PassageStoreWriter, StoredDocument, StoredPassage
+from rag.passage_index import FACETS, KEYS, LEXICAL, LIKENESS, NUMBERS, PASSAGES, PassageIndex
+from rag.passage_store import StoredDocument, StoredPassage
+from rag.passage_store_writer import PassageStoreWriter
 from rag.passages import Passage
-from rag.vector_index import EXACT_UP_TO, VectorIndex
+from rag.vector_index import EXACT_UP_TO, VectorIndex, blocks_of
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 KeepOnce = Callable[[Iterable[Passage]], list[Passage]]
@@ -69,7 +72,7 @@ def _build(building: Path, manifest: Manifest, change: Change) -> Manifest:
     base = change.base
     store = PassageStoreWriter(building / PASSAGES, base.passages.path if base else None)
     try:
-        store.keep_documents(change.gone)
+        store.remove_documents(change.gone if base else ())
         arrivals = [
             StoredPassage(number, passage)
             for document, passages in change.arriving
@@ -80,22 +83,26 @@ def _build(building: Path, manifest: Manifest, change: Change) -> Manifest:
         settled = _settle(base, staying, unsettled, [*orphans, *arrivals], change)
         staying = np.setdiff1d(staying, settled.demoted)
         rows = _Rows.lay_out(base, staying, settled.searched)
-        store.keep_passages(staying, rows.place_of(staying), unsettled)
-        store.add_passages(zip(rows.searched_places, settled.searched, strict=True))
+        store.remove_passages(rows.numbers_without(staying), unsettled)
+        store.add_passages(zip(rows.numbers[rows.searched_places].tolist(), settled.searched, strict=True))
         store.add_twins(settled.twins)
-        store.add_also_in(_at_places(settled, rows))
-        facets = Facets(rows.size, {name: Facet.of(pairs) for name, pairs in store.facet_pairs().items()})
+        store.add_also_in({int(rows.numbers[row]): sources for row, sources in _at_places(settled, rows).items()})
+        also_in = [(int(np.searchsorted(rows.numbers, number)), source) for number, source in store.also_in()]
         (documents, quarantined), sources = store.counts(), store.sources()
         store.finish()
     finally:
         store.abandon()
+    np.save(building / NUMBERS, rows.numbers)
+    arrived = zip(rows.searched_places, (stored.passage for stored in settled.searched), strict=True)
+    facets = Facets.of(rows.size, arrived, also_in)
+    (base.facets.updated(rows.places_with(staying), facets) if base else facets).save(building / FACETS)
     new = [settled.searched[place].passage for place in rows.new]
-    vectors = change.embed([text_to_embed(passage) for passage in new])
-    index = _vectors(base, rows, vectors.reshape(len(new), manifest.dimension), change.exact_up_to)
-    index.save(building)
+    vectors = change.embed([text_to_embed(passage) for passage in new]).reshape(len(new), manifest.dimension)
+    blocks = chain(blocks_of(base.vectors.vectors, rows.taken_over) if base else (), blocks_of(vectors))
+    before = base.vectors if base else None
+    index = VectorIndex.write(building, manifest.dimension, blocks, change.exact_up_to, before, rows.taken_over)
     (building / LEXICAL).mkdir()
     _words(base, rows, (passage.embedded_text() for passage in new)).save(building / LEXICAL)
-    facets.save(building / FACETS)
     np.save(building / KEYS, _extended(base.keys if base else None, rows, keys_of(new)))
     likeness = Likeness.of(change.likeness_keys(passage) for passage in new)
     (base.likeness.updated(rows.taken_over, likeness) if base else likeness).save(building / LIKENESS)
@@ -145,7 +152,8 @@ class _Settled:
 class _Rows:
     """Where every passage stands in the new generation: rows taken over first, in their old order, then new ones."""
 
-    taken_over: np.ndarray  # (m,) old rows, ascending: their vectors and words are used again
+    before: np.ndarray  # (old rows,) each old row's number in the store
+    taken_over: np.ndarray  # (m,) old rows, ascending: their vectors, words and numbers are used again
     searched_places: list[int]  # of each arriving passage that is searched
     new: list[int]  # those of them, in order, whose vectors and words are not there yet
 
@@ -153,8 +161,24 @@ class _Rows:
     def size(self) -> int:
         return len(self.taken_over) + len(self.new)
 
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """(size,) int64 ascending: each row's number in the store."""
+        first = int(self.before[-1]) + 1 if len(self.before) else 0
+        return np.concatenate([self.before[self.taken_over], np.arange(first, first + len(self.new), dtype=np.int64)])
+
+    def numbers_without(self, staying: np.ndarray) -> np.ndarray:
+        """Of the old rows that do not stay."""
+        return np.delete(self.before, staying)
+
     def place_of(self, old_rows: np.ndarray) -> np.ndarray:
         return np.searchsorted(self.taken_over, old_rows)
+
+    def places_with(self, staying: np.ndarray) -> np.ndarray:
+        """(old rows,) the row of each of those that stay, -1 for the others."""
+        places = np.full(len(self.before), -1, dtype=np.int32)
+        places[staying] = self.place_of(staying)
+        return places
 
     @classmethod
     def lay_out(cls, base: PassageIndex | None, staying: np.ndarray, searched: Sequence[StoredPassage]) -> _Rows:
@@ -168,7 +192,8 @@ class _Rows:
         places = [
             new_places[place] if row < 0 else int(np.searchsorted(taken_over, row)) for place, row in enumerate(reused)
         ]
-        return cls(taken_over, places, new)
+        before = base.passages.numbers if base else np.zeros(0, dtype=np.int64)
+        return cls(before, taken_over, places, new)
 
 
 def _vanishing_rows(base: PassageIndex | None, staying: np.ndarray) -> dict[int, list[int]]:
@@ -188,10 +213,10 @@ def _what_stays(
     """Old rows that stay; sources whose shared passages must be settled anew; their passages that nothing searched."""
     if base is None:
         return np.zeros(0, dtype=np.int64), frozenset(), []
-    leaves = np.isin(base.passages.document_numbers(), np.array(sorted(gone), dtype=np.int64))
-    sources = base.passages.source_ids(gone) | base.passages.also_in(np.flatnonzero(leaves).tolist())
+    leaving = base.passages.rows_of_documents(gone)
+    sources = base.passages.source_ids(gone) | base.passages.also_in(leaving)
     orphans = [twin for twin in base.passages.twins_of(sorted(sources)) if twin.document not in gone]
-    return np.flatnonzero(~leaves), frozenset(sources), orphans
+    return np.delete(np.arange(len(base.passages)), leaving), frozenset(sources), orphans
 
 
 def _settle(
@@ -236,12 +261,6 @@ def _settled_part(passage: Passage, unsettled: frozenset[str]) -> Passage:
 def _at_places(settled: _Settled, rows: _Rows) -> dict[int, tuple[str, ...]]:
     found = {rows.searched_places[place]: sources for place, sources in settled.also_in_searched.items()}
     return found | {int(rows.place_of(np.array([row]))[0]): sources for row, sources in settled.also_in_old.items()}
-
-
-def _vectors(base: PassageIndex | None, rows: _Rows, vectors: np.ndarray, exact_up_to: int) -> VectorIndex:
-    if base is None:
-        return VectorIndex.build(vectors, exact_up_to)
-    return base.vectors.updated(rows.taken_over, vectors, exact_up_to)
 
 
 def _words(base: PassageIndex | None, rows: _Rows, texts: Iterable[str]) -> LexicalIndex:

@@ -5,6 +5,7 @@
       writer.lock  writer.json   held while somebody writes, and who
       cache.sqlite               vectors of texts embedded before
       generations/<name>/        see rag/passage_index.py
+      origin  served/            of copies in a served store: see rag/served_copy.py, rag/served_files.py
 
 A generation is written beside the others and takes over by one atomic replacement of CURRENT.
 """

@@ -42,7 +42,8 @@ class PassageRetriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
-        found = self.search.search(query, self.k if k is None else k, self.only, self.min_score)
+        wanted = self.k if k is None else k
+        found = self.search.whole(lambda one: one.search(query, wanted, self.only, self.min_score))
         return [as_document(passage) for passage in found]
 
 

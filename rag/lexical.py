@@ -1,178 +1,28 @@
-"""Words of both languages, and BM25 over them.
-
-Chinese is read as characters and pairs of neighbouring characters: it needs no dictionary, finds words
-no dictionary has, and on medical questions ranks as well as a segmenter (nDCG@10 .112 against .111).
-"""
+"""BM25 over the words of texts (rag/words.py), in postings that can be updated."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import math
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from knowledge.records import KNOWLEDGE_DIR
-from rag.wording import normalise
+from rag.sorted_arrays import union_of
+from rag.words import share_covered, tokens_of, words_fingerprint
+
+__all__ = ["LexicalIndex", "share_covered", "tokens_of", "words_fingerprint"]  # words are asked for here too
 
 _K1, _B = 1.2, 0.75  # how soon a word's repetitions stop counting, and how much longer texts need
 _TEXTS_PER_MERGE = 2000
 _ARRAYS = ("tokens", "starts", "rows", "counts", "lengths")
 _NPY_HEADER = 128  # bytes
-
-_CHINESE_RUN = re.compile(r"[\u3400-\u9fff]+")
-_WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
-_SUFFIX = re.compile(r"(?:'s|ies|ing|ed|es|s)$")
-_ENGLISH_STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "for",
-        "and",
-        "or",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "am",
-        "i",
-        "my",
-        "me",
-        "you",
-        "your",
-        "he",
-        "she",
-        "it",
-        "his",
-        "her",
-        "we",
-        "they",
-        "this",
-        "that",
-        "with",
-        "from",
-        "as",
-        "by",
-        "do",
-        "does",
-        "did",
-        "have",
-        "has",
-        "had",
-        "not",
-        "no",
-        "what",
-        "why",
-        "how",
-        "when",
-        "which",
-        "who",
-        "can",
-        "could",
-        "should",
-        "would",
-        "will",
-        "if",
-        "so",
-        "but",
-        "about",
-        "there",
-        "then",
-        "than",
-        "too",
-        "very",
-        "just",
-        "any",
-        "some",
-        "get",
-        "got",
-        "im",
-        "its",
-    ]
-)
-_CHINESE_STOP = frozenset(
-    [
-        "的",
-        "了",
-        "吗",
-        "呢",
-        "吧",
-        "啊",
-        "我",
-        "你",
-        "他",
-        "她",
-        "它",
-        "是",
-        "有",
-        "和",
-        "就",
-        "都",
-        "也",
-        "在",
-        "请",
-        "问",
-        "怎",
-        "么",
-        "什",
-        "么样",
-        "请问",
-        "怎么",
-        "什么",
-        "怎样",
-        "这",
-        "那",
-        "该",
-        "会",
-        "要",
-        "去",
-        "医生",
-        "您好",
-        "你好",
-        "可以",
-        "一下",
-    ]
-)
-
-
-def tokens_of(text: str) -> list[str]:
-    """Characters and character pairs of the Chinese in a text, stems of its English words, its numbers."""
-    plain = normalise(text)
-    tokens: list[str] = []
-    for run in _CHINESE_RUN.findall(plain):
-        tokens += [character for character in run if character not in _CHINESE_STOP]
-        tokens += [pair for pair in map("".join, itertools.pairwise(run)) if pair not in _CHINESE_STOP]
-    tokens += [_stem(word) for word in _WORD.findall(plain) if word not in _ENGLISH_STOP]
-    return tokens
-
-
-@cache
-def words_fingerprint() -> str:
-    """Changes with any byte of what decides which words a text holds; an index of other words finds too little."""
-    here = Path(__file__).resolve()
-    sources = (here, here.with_name("wording.py"), KNOWLEDGE_DIR / "spellings.yaml")
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-
-
-def _stem(word: str) -> str:
-    """An English word without its plural or verb ending; too short a rest is left whole."""
-    stem = _SUFFIX.sub("", word)
-    return stem if len(stem) >= 4 else word
 
 
 @dataclass(frozen=True)
@@ -212,7 +62,7 @@ class LexicalIndex:
             return new
         if not len(new.lengths):
             return old
-        tokens = np.unique(np.concatenate([old.tokens, new.tokens]))
+        tokens = union_of(old.tokens, new.tokens)
         old_starts, new_starts = old._starts_among(tokens), new._starts_among(tokens)
         places = np.repeat(old_starts[1:], np.diff(new_starts))  # new rows follow the old ones of the same token
         return LexicalIndex(
@@ -233,17 +83,43 @@ class LexicalIndex:
         """The saved index; the postings stay on the disk until they are looked at."""
         return cls(*(_opened(folder / f"{name}.npy") for name in _ARRAYS))
 
+    @classmethod
+    def load_words(cls, folder: Path, texts: int) -> LexicalIndex:
+        """Only the words of a saved index over so many texts, for where the postings are kept elsewhere: it knows how
+        rare words are and what a question weighs, and scores nothing."""
+        nothing = np.zeros(0, dtype=np.int32)
+        lengths = np.broadcast_to(np.int32(0), (texts,))
+        return cls(_opened(folder / "tokens.npy"), _opened(folder / "starts.npy"), nothing, nothing, lengths)
+
     def scores(self, question: str) -> np.ndarray:
         """(n,) float32: the BM25 score of every text for a question."""
         scores = np.zeros(len(self.lengths), dtype=np.float32)
-        times = Counter(tokens_of(question))
-        for place, number in zip(self._places(times), times.values(), strict=True):
-            if place >= 0:
-                here = slice(self.starts[place], self.starts[place + 1])
-                rows, counts = self.rows[here], self.counts[here]
-                weight = np.float32(number * self._rarity_of(len(rows)))
-                scores[rows] += weight * (counts / (counts + self._norms[rows]))
+        for place, weight in self.query_weights(question).items():
+            here = slice(self.starts[place], self.starts[place + 1])
+            rows, counts = self.rows[here], self.counts[here]
+            scores[rows] += np.float32(weight) * (counts / (counts + self._norms[rows]))
         return scores
+
+    def query_weights(self, question: str) -> dict[int, float]:
+        """Place of each of a question's words among the tokens -> how often it is asked times its rarity.
+
+        The sum over these of `text_weights` of a text is the text's score.
+        """
+        times = Counter(tokens_of(question))
+        return {
+            int(place): number * self._rarity_of(int(self.starts[place + 1] - self.starts[place]))
+            for place, number in zip(self._places(times), times.values(), strict=True)
+            if place >= 0
+        }
+
+    def text_weights(self, row: int, text: str) -> dict[int, float]:
+        """Place of each word of the text of a row -> what it adds to the score for each unit of the question's weight."""
+        times = Counter(tokens_of(text))
+        counts = np.minimum(np.fromiter(times.values(), dtype=np.int64, count=len(times)), 255).astype(np.uint8)
+        weights = counts / (counts + self._norms[row])
+        return {
+            int(place): float(weight) for place, weight in zip(self._places(times), weights, strict=True) if place >= 0
+        }
 
     def weights(self, question: str) -> dict[str, float]:
         """Each of a question's words with its rarity; a word no text holds weighs as the rarest."""
@@ -251,6 +127,10 @@ class LexicalIndex:
         places = self._places(tokens)
         frequencies = np.where(places >= 0, self.starts[places + 1] - self.starts[places], 0)
         return {token: self._rarity_of(int(count)) for token, count in zip(tokens, frequencies, strict=True)}
+
+    def holds(self, token: str) -> bool:
+        """Whether any text holds a token."""
+        return bool(self._places([token])[0] >= 0)
 
     def shares_covered(self, questions: Sequence[dict[str, float]], rows: Sequence[int]) -> np.ndarray:
         """(rows,) the largest share of any question's words, weighted by rarity, that each text holds; in [0, 1]."""
@@ -303,10 +183,11 @@ class LexicalIndex:
         starts = self.starts.copy()
         starts[1:] -= np.cumsum(np.bincount(gone, minlength=len(self.tokens)))
         used = np.diff(starts) > 0
+        rows = rows[stays]  # the one before goes: it is the largest array here
         return LexicalIndex(
             self.tokens[used],
             np.concatenate([[0], starts[1:][used]]).astype(np.int64),
-            rows[stays],
+            rows,
             self.counts[stays],
             self.lengths[kept],
         )
@@ -316,13 +197,6 @@ class LexicalIndex:
         sizes = np.zeros(len(tokens), dtype=np.int64)
         sizes[np.searchsorted(tokens, self.tokens)] = np.diff(self.starts)
         return np.concatenate([[0], np.cumsum(sizes)])
-
-
-def share_covered(weights: Mapping[str, float], tokens: Sequence[str]) -> float:
-    """The weighted share of words that occur among tokens; 0 for no words."""
-    total = sum(weights.values())
-    held = set(tokens)
-    return sum(weight for token, weight in weights.items() if token in held) / total if total else 0.0
 
 
 def _counted(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
-import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -14,10 +12,11 @@ from typing import Any
 
 from knowledge.errors import IndexDamaged
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST, MANIFEST_SEAL = "manifest.json", "manifest.json.sha256"
 REBUILD = "run `daozhen index rebuild`"
 _HASHING_THREADS = 2
+_BYTES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Manifest:
     dimension: int
     knowledge_fingerprint: str
     reading_fingerprint: str  # of the code and limits that turned the sources into passages
-    words_fingerprint: str  # of what turns a text into words (rag/lexical.py)
+    words_fingerprint: str  # of what turns a text into words (rag/words.py)
     source_dirs: tuple[str, ...]
     removed: tuple[str, ...] = ()  # sources left out on request, though their files may be there
     passages: int = 0
@@ -149,12 +148,10 @@ def _seal_of(path: Path) -> FileSeal:
 def _xxh3_of(path: Path) -> str:
     import xxhash
 
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size:  # an empty file cannot be mapped
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                digest.update(view)
+    digest, block = xxhash.xxh3_128(), memoryview(bytearray(_BYTES_AT_ONCE))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            digest.update(block[:count])
     return digest.hexdigest()
 
 

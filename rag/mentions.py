@@ -8,7 +8,7 @@ so that "没吃饭，胸痛" and "never had pain like this" deny nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -42,8 +42,11 @@ class Mention:
 class SignLexicon:
     """Every sign's phrases, indexed by a literal each must hold, so that a text meets only the phrases it may contain."""
 
-    def __init__(self, signs: Iterable[tuple[str, str, Sequence[str]]]) -> None:
-        """signs: (sign id, kind as in knowledge.red_flags.Sign, phrases as written)."""
+    def __init__(
+        self, signs: Iterable[tuple[str, str, Sequence[str]]], hides: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """signs: (sign id, kind as in knowledge.red_flags.Sign, phrases as written). hides: as there, by sign id."""
+        self._hides = hides or {}
         rows = list(signs)
         self._kinds = {sign_id: kind for sign_id, kind, _ in rows}
         owners = [sign_id for sign_id, _, written in rows for _ in written]
@@ -63,6 +66,9 @@ class SignLexicon:
         found: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
         for sign_id, phrase in self._candidates(text):
             found[sign_id].update(phrase.find(text))
+        for sign_id in self._hides.keys() & found.keys():
+            for hidden in found.keys() & set(self._hides[sign_id]):
+                found[hidden] = {span for span in found[hidden] if not _is_inside_any(span, found[sign_id])}
         spans = sorted(
             (start, end, sign_id) for sign_id, places in found.items() for start, end in _without_overlaps(places)
         )
@@ -82,6 +88,10 @@ class SignLexicon:
         pieces = {text[at : at + length] for length in self._lengths for at in range(len(text) - length + 1)}
         for literal in pieces & self._by_literal.keys():
             yield from self._by_literal[literal]
+
+
+def _is_inside_any(span: tuple[int, int], others: Iterable[tuple[int, int]]) -> bool:
+    return any(start <= span[0] and span[1] <= end for start, end in others)
 
 
 def _without_overlaps(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -111,7 +121,9 @@ def _status(
         return Status.HYPOTHETICAL
     if kind == "condition" and scope.is_suspected():
         return Status.HYPOTHETICAL
-    if kind != "sign" and scope.is_of_relatives(patient_relation):
+    if kind == "event" and scope.is_feared():
+        return Status.HYPOTHETICAL
+    if kind in ("condition", "background") and scope.is_of_relatives(patient_relation):
         return Status.OTHERS
     if kind != "background" and scope.is_past(is_condition=kind == "condition"):
         return Status.PAST

@@ -17,7 +17,8 @@ _VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_BASE")  # as OpenAI's own clients r
 
 @dataclass(frozen=True)
 class ModelAddress:
-    """url: "" for the provider's own; direct: on this machine or declared local, so no proxy may stand between."""
+    """url: "" for the provider's own; direct: on this machine or declared local, so that nothing is masked and no proxy
+    may stand between. Only of `openai:` is that believed: other providers' clients need not keep to a given address."""
 
     url: str
     direct: bool
@@ -28,8 +29,8 @@ def model_address(settings: Settings) -> ModelAddress:
 
     Raises InvalidSettings for a declaration that cannot be true.
     """
-    url = settings.model_url
-    if not url and settings.model.startswith("openai:"):
+    url, keeps_to_it = settings.model_url, settings.model.startswith("openai:")
+    if not url and keeps_to_it:
         url = next((os.environ[name] for name in _VARIABLES if os.environ.get(name)), "")
     if url and not (url.startswith(("http://", "https://")) and host_of(url)):
         raise InvalidSettings(f"model_url: {url!r} is no address; it looks like http://127.0.0.1:8001/v1")
@@ -38,7 +39,7 @@ def model_address(settings: Settings) -> ModelAddress:
             f"model_is_local: {host_of(url) or 'the provider'} is no private address, so what patients say would leave "
             "the hospital unmasked; take the setting out, and see allow_remote_model"
         )
-    return ModelAddress(url, is_loopback(url) or settings.model_is_local)
+    return ModelAddress(url, keeps_to_it and (is_loopback(url) or settings.model_is_local))
 
 
 def host_of(url: str) -> str:

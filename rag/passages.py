@@ -22,13 +22,14 @@ class Passage:
     language: str
     kind: PassageKind
     departments: tuple[str, ...] = ()
-    search_terms: str = ""  # other names of what the passage is about
+    search_terms: str = ""  # other names of what the passage is about, one a line
     page_label: str | None = None  # as printed on the page, where that is not its number
     also_in: tuple[str, ...] = ()  # source_ids of other sources that say the same, kept once
 
     def embedded_text(self) -> str:
         """What is embedded and searched: the text under its headings. Only `text` may be quoted."""
-        headings = " ".join(part for part in (self.title, self.search_terms, self.section) if part)
+        names = self.search_terms.replace("\n", " ")
+        headings = " ".join(part for part in (self.title, names, self.section) if part)
         return f"{headings}\n{self.text}" if headings else self.text
 
     def as_row(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rag.wording import normalise
 
 CLAUSE_MARKS = "，。；！？,;!?\n"
 CHINESE_GAP = rf"[^{CLAUSE_MARKS}、:：不没无未]{{0,8}}?"
+WHOLE_NUMBER = r"(?!(?<=\d)[\d万])"  # 12 is not said by 120, nor by 12万
 ENGLISH_GAP = rf"\s+(?:(?!\b(?:no|not|never|without|but)\b)[^{CLAUSE_MARKS}.\s]+\s+){{0,5}}?"
 
 _TOKEN = re.compile(r"\(|\)|\||\.\.|~|[^()|~.]+|\.")
@@ -88,7 +89,9 @@ def _parsed(plain: str, written: str) -> Phrase:
     if not part.needed:
         raise InvalidKnowledge(f"phrase {written!r}: nothing in it must be there; say a word that must")
     # a word ends where letters and digits end: \b would see none between English and Chinese
-    return Phrase(rf"(?<![a-z0-9]){part.expression}(?![a-z0-9])" if english else part.expression, part.needed)
+    return Phrase(
+        rf"(?<![a-z0-9]){part.expression}(?![a-z0-9])" if english else f"{part.expression}{WHOLE_NUMBER}", part.needed
+    )
 
 
 def _sequence(tokens: list[str], english: bool, written: str) -> tuple[_Part, list[str]]:

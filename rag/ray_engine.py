@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import re
+import secrets
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -20,15 +22,18 @@ from knowledge.errors import AssistantError, ClusterUnavailable, InvalidUsage, M
 from rag.engines import Doing, Item, Result, Work
 
 TRIES = 10  # of one batch: what has stopped so many processes would stop the next as well
-OBJECT_STORE_BYTES = 1 << 30  # of a cluster started here; what is beyond goes to Ray's temporary folder for a while
+OBJECT_STORE_BYTES = 1 << 30  # of a cluster started here; what is beyond goes to its folder for a while
 CONNECT_SECONDS = 5.0
 AUTO = "auto"  # Ray's word for the cluster this machine is part of
+_HTTP2, _SETTINGS = (
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)),
+)  # RFC 9113: each side's first words
 _UNCHANGED = "nothing was changed"
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
 }
 _VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 _CARRIED = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "LANGSMITH_TRACING")
@@ -37,7 +42,8 @@ _CARRIED = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"
 class RayEngine:
     """A cluster at an address "host:port", or one started on this machine where there is none.
 
-    Connects with the first work that has items, so that a rebuild with nothing to do asks nobody.
+    Connects with the first work that is more than one process does at once: a rebuild with nothing to do asks nobody,
+    and a few new files are not worth the seconds that processes elsewhere take to start.
     """
 
     def __init__(self, address: str = "") -> None:
@@ -47,6 +53,7 @@ class RayEngine:
             )
         self.address = address
         self._connected = False
+        self._own_folder: tempfile.TemporaryDirectory[str] | None = None  # of a Ray started here: its logs and overflow
 
     def __enter__(self) -> Self:
         return self
@@ -57,9 +64,13 @@ class RayEngine:
 
             ray.shutdown()
             self._connected = False
+        if self._own_folder is not None:
+            self._own_folder.cleanup()
+            self._own_folder = None
 
     def results(self, work: Work[Item, Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
-        if not items:
+        if len(items) <= (0 if work.on_gpu else work.together):  # what one process does at once needs no cluster
+            yield from enumerate(work.here(items))
             return
         ray = self._ray()
         from ray import cloudpickle
@@ -92,6 +103,8 @@ class RayEngine:
             )
 
     def _ray(self) -> Any:
+        if not self.address:
+            _bring_own_token()
         ray = quiet_ray()
         if not ray.is_initialized():
             self._connect(ray)
@@ -102,7 +115,14 @@ class RayEngine:
     def _connect(self, ray: Any) -> None:
         if self.address and self.address != AUTO:
             _knock(self.address)
-        here: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        here: dict[str, Any] = {}
+        if not self.address:
+            self._own_folder = tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True)
+            here = {
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_temp_dir": self._own_folder.name,
+            }
         carried = {name: os.environ[name] for name in _CARRIED if name in os.environ}
         try:
             with _hushed():
@@ -111,9 +131,9 @@ class RayEngine:
                     logging_level=logging.CRITICAL,
                     log_to_driver=False,
                     runtime_env={"env_vars": carried},
-                    **({} if self.address else here),
+                    **here,
                 )
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as fault:
+        except Exception as fault:  # some of Ray's own are of no narrower kind
             raise ClusterUnavailable(_refused(self.address, str(fault))) from None
         self._connected = True
 
@@ -129,6 +149,12 @@ def quiet_ray() -> Any:
     # what it tells of machines it lost would stand among what a program reads; there is no switch
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
     return ray
+
+
+def _bring_own_token() -> None:
+    """A Ray started here asks whoever comes for a token: one made for the while, which is written nowhere."""
+    if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 @contextmanager
@@ -185,16 +211,20 @@ def _share(work: Work[Any, Any], resources: dict[str, float], batches: int) -> t
     """How many processes the work is spread over, and what each of them needs."""
     gpus = int(resources.get("GPU", 0)) if work.on_gpu else 0
     most = gpus or int(resources.get("CPU", 1))
-    return max(1, min(most, batches)), {"num_cpus": 1, **({"num_gpus": 1} if gpus else {})}
+    return max(1, min(most, batches)), {"num_gpus": 1} if gpus else {"num_cpus": 1}
 
 
 def _knock(address: str) -> None:
-    """Ray itself waits a minute for an address where nobody is."""
+    """Ray itself waits a minute where nobody is, and for ever where somebody else is."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise InvalidUsage(f"--address {address}: not HOST:PORT, as `ray start --head` prints it")
     try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+        with socket.create_connection((host, int(port)), CONNECT_SECONDS) as line:
+            line.settimeout(CONNECT_SECONDS)
+            line.sendall(_HTTP2 + _SETTINGS)
+            if line.recv(len(_SETTINGS))[3:4] != _SETTINGS[3:4]:
+                raise OSError("what answers is no Ray")
     except (OSError, OverflowError) as fault:
         raise ClusterUnavailable(
             f"{address}: no Ray cluster answers there ({fault}); {_UNCHANGED}; check the address, "
@@ -213,7 +243,8 @@ def _refused(address: str, reason: str) -> str:
     where = address or "this machine"
     return (
         f"{where}: Ray would not start ({_line(reason, 0)}); {_UNCHANGED}; this machine must be part of the cluster: "
-        "`ray start --address HOST:PORT --disable-usage-stats` makes it so"
+        "`ray start --address HOST:PORT --disable-usage-stats` makes it so; "
+        "a cluster that asks for a token wants the head's ~/.ray/auth_token here and RAY_AUTH_MODE=token"
     )
 
 

@@ -70,7 +70,10 @@ class RedFlagMatcher:
         self.signs = dict(signs)
         own = [(_own(flag.id), "sign", flag.patterns.both()) for flag in flags.values() if flag.patterns.both()]
         self._flags_of, self._signless = _flags_by_sign(self.flags.values())
-        self._lexicon = SignLexicon([*((sign.id, sign.kind, sign.zh + sign.en) for sign in signs.values()), *own])
+        self._lexicon = SignLexicon(
+            [*((sign.id, sign.kind, sign.zh + sign.en) for sign in signs.values()), *own],
+            {sign.id: sign.hides for sign in signs.values() if sign.hides},
+        )
 
     def read(self, text: str) -> Findings:
         """What the text says: signs, vital signs, who is ill, and the red flags that follow.

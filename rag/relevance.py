@@ -9,17 +9,26 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
 from knowledge.departments import load_departments
-from rag.lexical import share_covered, tokens_of
 from rag.passages import Passage, RetrievedPassage
+from rag.subjects import Subject
 from rag.wording import normalise
+from rag.words import share_covered, tokens_of
 
-COMPLAINT_SHARE = 0.5  # of the threshold: what suffices where symptoms are told and nothing is asked
+KNOWS = 2  # times a source must speak of a disease to know it
+COMPLAINT_SHARE = 0.7  # of the threshold: what suffices where symptoms are told and nothing is asked
+# the two characters before an ending that makes a disease's name; plain words of illness are none
+_CHINESE_DISEASE = re.compile(
+    r"(?!毛病|看病|得病|生病|治病|什么病|啥病|这病|种病|疾病|发病|个病)[\u3400-\u9fff]{2}(?<![的了是有个么这那种看得生治什啥是不])(?:综合征|病(?!人|房|历|情|了|的|吗)|症(?!状)|炎|瘤|癌|癣|疹)"
+)
+_ENGLISH_DISEASE = re.compile(
+    r"\b(?!(?:the|a|my|this|that|any|some|heart|lung|skin|what|of) )[a-z]+(?: (?:is|s))? (?:disease|syndrome|disorder|sclerosis|fibrosis|palsy|dystrophy|deficiency|an[a]?emia)\b|\b[a-z]{3,}(?:itis|osis|oma|opathy|lepsy|algia|penia|emia)\b"
+)
 WEIGHTS_FILE = Path(__file__).resolve().parent / "models" / "relevance.json"
 
 
@@ -27,10 +36,13 @@ WEIGHTS_FILE = Path(__file__).resolve().parent / "models" / "relevance.json"
 class RelevanceFeatures:
     """What is known of a question and the best source found for it; each in [0, 1] but for `words` and `words_in_all`.
 
-    score: of the best passage. cosine: of question and best passage. covered: share of the question's words (by rarity)
-    in the best passage; covered_by_source: in all of its source. missing_rarest: how rare the rarest word is that the
-    source lacks, against the question's rarest. named: the question names the source's subject. named_share: the share of
-    the question those names make up. agreeing: share of the first five passages that come from this source.
+    score: of the best passage. cosine: of question and best passage. covered: share of the words the question is about
+    (by rarity) in the best passage; covered_by_source: in all of its source. missing_rarest: how rare the rarest of them
+    is that the source lacks, against the rarest. named: how surely the question names the source. named_share: the share
+    of what the question is about that those names make up; other_named: that only names of other sources make up.
+    rest_covered: the share of what is left that the source holds, where the question names it. headed: the largest share under
+    one heading. brief: one by the number of words the question is about. agreeing: share of the
+    first five passages that come from this source. other_condition: a disease is named that the source does not know.
     """
 
     score: float
@@ -40,6 +52,10 @@ class RelevanceFeatures:
     missing_rarest: float
     named: float
     named_share: float
+    other_named: float
+    rest_covered: float
+    headed: float
+    brief: float
     agreeing: float
     guide: float
     asks_department: float
@@ -77,6 +93,7 @@ def load_relevance(path: Path = WEIGHTS_FILE) -> RelevanceModel:
 
 def features_of(
     question: str,
+    subject: Subject,
     weights: Mapping[str, float],
     found: Sequence[RetrievedPassage],
     cosine: float,
@@ -87,33 +104,41 @@ def features_of(
 ) -> RelevanceFeatures:
     """The features of a question and of the source of the first passage found.
 
-    source: every passage of it. topics: the sections of a guide the question asks for. reach: HybridSearch.reach.
+    weights: the question's words by rarity. source: every passage of it. topics: the sections of a guide the question
+    asks for. reach: HybridSearch.reach.
     """
     best = found[0].passage
-    asked = dict(weights)
+    own = subject.tokens(best.source_id)
+    names, rest = _weighed(subject.tokens(), weights), _weighed(subject.rest, weights)
+    asked = {**names, **rest} or dict(weights)
     whole = {token for passage in source for token in tokens_of(passage.embedded_text())}
     rarest = max(asked.values(), default=1.0)
     missing = max((weight for token, weight in asked.items() if token not in whole), default=0.0)
-    plain = normalise(question)
-    names = [name for name in _names(source) if name in plain]
-    longest = max(map(len, names), default=0)
     return RelevanceFeatures(
         score=found[0].score,
         cosine=max(0.0, cosine),
         covered=share_covered(asked, tokens_of(best.embedded_text())),
         covered_by_source=share_covered(asked, list(whole)),
         missing_rarest=missing / rarest if rarest else 0.0,
-        named=float(bool(names)),
-        named_share=min(1.0, longest / max(1, len(plain))),
+        named=subject.surely(best.source_id),
+        named_share=share_covered(asked, list(own)),
+        other_named=share_covered(asked, list(names.keys() - own)),
+        rest_covered=(share_covered(rest, list(whole)) if rest else 1.0) * float(bool(own)),
+        headed=max(share_covered(asked, tokens_of(f"{passage.title} {passage.section}")) for passage in source),
+        brief=1 / max(1, len(asked)),
         guide=float(best.kind != "department"),
         asks_department=float("department" in topics),
-        other_condition=float(_names_other_condition(plain, source)),
+        other_condition=float(_names_other_condition(normalise(question), source)),
         nearest=max(0.0, reach[0]),
         words=reach[1],
         words_in_all=reach[2],
         lead=lead,
         agreeing=sum(entry.passage.source_id == best.source_id for entry in found[:5]) / min(5, len(found)),
     )
+
+
+def _weighed(tokens: Collection[str], weights: Mapping[str, float]) -> dict[str, float]:
+    return {token: weights[token] for token in tokens if token in weights}
 
 
 def lead_of(source_id: str, strengths: Mapping[str, float]) -> float:
@@ -125,13 +150,24 @@ def lead_of(source_id: str, strengths: Mapping[str, float]) -> float:
 
 def _names_other_condition(plain: str, source: Sequence[Passage]) -> bool:
     read = normalise("\n".join(passage.embedded_text() for passage in source))
+    called = normalise(" ".join({passage.title + " " + passage.search_terms for passage in source}))
     named = [
         term
         for term in _conditions()
         if term in plain and (not term.isascii() or re.search(rf"\b{re.escape(term)}", plain))
     ]
     longest = [term for term in named if not any(term != other and term in other for other in named)]
-    return any(term not in read for term in longest)
+    if any(term not in called and read.count(term) < KNOWS for term in longest):
+        return True
+    return any(term not in called and read.count(term) < KNOWS for term in _disease_words(plain))
+
+
+def _disease_words(plain: str) -> Iterator[str]:
+    """What by its ending is a disease's name: its last characters, or its last two English words."""
+    for match in _CHINESE_DISEASE.finditer(plain):
+        yield match[0]
+    for match in _ENGLISH_DISEASE.finditer(plain):
+        yield match[0]
 
 
 @cache
@@ -139,10 +175,3 @@ def _conditions() -> frozenset[str]:
     """Conditions that departments treat, normalised; short English words mean too many things."""
     terms = (normalise(term) for department in load_departments().values() for term in department.treats.both())
     return frozenset(term for term in terms if len(term) >= (5 if term.isascii() else 3))
-
-
-def _names(source: Sequence[Passage]) -> set[str]:
-    """What the source is called, normalised: its titles and the other names it is searched by."""
-    titles = {normalise(passage.title) for passage in source}
-    others = {name for passage in source for name in normalise(passage.search_terms).split(" ") if len(name) >= 2}
-    return {name for name in titles | others if name}

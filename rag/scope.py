@@ -68,6 +68,15 @@ _SUSPICION_FILLERS = re.compile(
     r"得了?|有|是|了|的|出现|发生|自己|我|他|她|又|"
     r"\b(?:it|is|i|am|that|about|of|a|an|the|having|have|has|may|might|could|be|getting|get|this|my|he|she|being|another|just|had|some|kind)\b"
 )
+_FEAR = re.compile(
+    r"怕(?!是|她是|他是)|担心|害怕|生怕|\b(?:worried|afraid|scared|terrified|frightened|fear(?:ing)?|worry|nervous)\b"
+)
+_FEAR_FILLERS = re.compile(
+    r"自己|我|他|她|会|就|要|突然|又|再|路上|出门|在外面|一个人|半路|摔倒|"
+    r"\b(?:of|about|that|i|am|might|may|will|would|could|going|to|again|he|she|they|suddenly|just|in|public|alone|and)\b"
+)
+_HAPPENED = re.compile(r"(?:ed|ted)\b")  # "worried: she fainted"
+_HAPPENED_AFTER = re.compile(r"了|过|在")
 _FAMILY_HISTORY = re.compile(
     r"家族史|家族病史|家族里|家族中|家族有|家里(?:人|老人|长辈)?有|遗传史|父母(?:都)?有|祖上|"
     r"\bfamily history\b|\bruns in (?:my|the|our) family\b|\b(?:both )?(?:my )?parents (?:have|had|both)\b|"
@@ -200,6 +209,13 @@ class Scope:
     def is_suspected(self) -> bool:
         """ "会不会是心梗", "worried it's a stroke": a name for a fear, not a finding."""
         return self._governed_by(_SUSPICION, _SUSPICION_FILLERS)
+
+    def is_feared(self) -> bool:
+        """ "怕晕倒", "afraid of fainting": feared and not said to have happened ("she fainted", "晕倒了")."""
+        words = self.text[self.start : self.end]
+        if _HAPPENED.search(words) or _HAPPENED_AFTER.match(self.text, self.end):
+            return False
+        return self._governed_by(_FEAR, _FEAR_FILLERS)
 
     def is_of_relatives(self, patient_relation: str) -> bool:
         """Family history, or an illness heard of; not when the relative is the one who is ill."""

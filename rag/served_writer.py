@@ -41,7 +41,7 @@ class ServedLimits:
     """
 
     connect_seconds: float = 3.0
-    first_seconds: float = 20.0  # until the first words, tries and pauses between them included
+    first_seconds: float = 10.0  # until the first words, tries and pauses between them included
     stall_seconds: float = 10.0  # between words
     tries: int = 3  # of one answer, as long as nothing of it has come
     at_once: int = 8  # answers asked for at the same time

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 from knowledge.errors import AssistantError
 from rag.assistant import Assistant, load_assistant
 from rag.case_features import Reader
-from rag.chat_models import load_writer
+from rag.chat_models import load_writer, weights_folder
 from rag.config import SETTINGS_FILE, Settings, load_settings
 from rag.generations import file_state
 from rag.learned_store import load_or_warn, pointer_of
@@ -59,13 +58,13 @@ class ServingAssistant:
             learned_seen = file_state(pointer_of(self._home))
             self._assistant = load_assistant(settings, self._writer_for(settings, before))
             self._learned_seen = learned_seen
-        except AssistantError as fault:
+        except (AssistantError, OSError) as fault:
             _log.warning("daozhen: warning: %s; the settings before it serve until then", fault)
 
     def _without_restart(self, settings: Settings, before: Settings) -> Settings:
         """The settings as far as they can be taken up now."""
         names = [name for name in NEEDS_RESTART if getattr(settings, name) != getattr(before, name)]
-        if _is_folder(settings.model) and _writer_of(settings) != _writer_of(before):
+        if weights_folder(settings.model) and _writer_of(settings) != _writer_of(before):
             names += _WRITER
         if names:
             _log.warning("daozhen: warning: %s changed; restart to use it", ", ".join(names))
@@ -73,7 +72,7 @@ class ServingAssistant:
 
     def _writer_for(self, settings: Settings, before: Assistant) -> Writer:
         """Weights that are loaded stay loaded; another writer is made anew, its limits with it."""
-        kept = _is_folder(settings.model) and _writer_of(settings) == _writer_of(before.settings)
+        kept = weights_folder(settings.model) is not None and _writer_of(settings) == _writer_of(before.settings)
         return before.writer if kept else load_writer(settings)
 
     def _take_up_learned(self) -> None:
@@ -88,16 +87,12 @@ class ServingAssistant:
         self._assistant = replace(here, learned=learned)
 
     def _take_up_guides(self) -> None:
-        """The dialogue reads its guides in the generation that serves: on shared storage an old one's files go away."""
+        """The dialogue reads its guides in this machine's own generation: on shared storage an old one's files go away."""
         here = self._assistant
-        index = here.search.current().index
+        index = here.search.at_home()
         if here.dialogue.index is not index:
             self._assistant = replace(here, dialogue=here.dialogue.over(index))
 
 
 def _writer_of(settings: Settings) -> tuple[str, str]:
     return settings.model, settings.adapter
-
-
-def _is_folder(model: str) -> bool:
-    return bool(model) and Path(model).expanduser().is_dir()

@@ -13,11 +13,11 @@ from difflib import SequenceMatcher
 from functools import cache
 
 from knowledge.contrasts import load_contrasts
-from rag.lexical import share_covered, tokens_of
 from rag.medicines import medicines_named, without_medicines
 from rag.quantities import competes, gives, prepared, quantities_in, unsupported_quantities
 from rag.sentences import split_sentences
 from rag.wording import normalise
+from rag.words import share_covered, tokens_of
 
 MIN_COVERED = 0.5  # of a sentence's words must stand in the passage or its headings
 MIN_CLAUSE_COVERED = 0.34  # of each clause's words

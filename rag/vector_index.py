@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ PROBED_SHARE = 0.04  # of the lists a query looks into, at least PROBED_LEAST
 PROBED_LEAST = 32
 REFINED = 8  # candidates per result, scored again with the exact vectors
 RETRAIN_GROWTH = 2.0  # the lists are learnt anew once there are so many times more or fewer rows than they were for
+ROWS_PER_BLOCK = 16_384
+_ROWS_AT = 8  # in the file's header, after its name and the dimension
 _FEW = 0.05  # share of the rows below which a filtered search computes their scores directly
 
 
@@ -29,28 +32,31 @@ class VectorIndex:
     lists: Any = None
 
     @classmethod
-    def build(
-        cls, vectors: np.ndarray, exact_up_to: int = EXACT_UP_TO, trained: VectorIndex | None = None
+    def write(
+        cls,
+        folder: Path,
+        dimension: int,
+        blocks: Iterable[np.ndarray],
+        exact_up_to: int = EXACT_UP_TO,
+        before: VectorIndex | None = None,
+        kept: np.ndarray | None = None,
     ) -> VectorIndex:
-        """vectors: (n, dimension) float32 of unit length. trained: an older index whose lists may be used again."""
+        """Writes an index into a folder and opens it; in memory are one block, and the lists where there are any.
+
+        blocks: (rows, dimension) float32 of unit length each; before: an older index whose lists may be used again;
+        kept: (m,) its rows, ascending, that are the first m of the new ones.
+        """
+        _write_flat(folder / VECTORS, dimension, blocks)
+        index = cls.load(folder)
+        if len(index) <= exact_up_to:
+            return index
         faiss = _faiss()
-        flat = faiss.IndexFlatIP(vectors.shape[1])
-        flat.add(vectors)
-        if len(vectors) <= exact_up_to:
-            return cls(flat)
         with _threads_of(faiss, os.cpu_count() or 1):
-            lists = _lists_like(faiss, trained, len(vectors)) or _learnt_lists(faiss, vectors)
-            lists.add(vectors)
-        return cls(flat, lists)
-
-    def updated(self, kept: np.ndarray, vectors: np.ndarray, exact_up_to: int = EXACT_UP_TO) -> VectorIndex:
-        """The index over the kept rows (ascending) followed by new vectors."""
-        return VectorIndex.build(np.concatenate([self.vectors[kept], vectors]), exact_up_to, self)
-
-    def save(self, folder: Path) -> None:
-        for name, index in ((VECTORS, self.flat), (LISTS, self.lists)):
-            if index is not None:
-                _faiss().write_index(index, str(folder / name))
+            lists = _carried_lists(faiss, before, kept, len(index)) or _learnt_lists(faiss, index.vectors)
+            for block in blocks_of(index.vectors[lists.ntotal :]):
+                lists.add(block)
+        faiss.write_index(lists, str(folder / LISTS))
+        return cls(index.flat, lists)
 
     @classmethod
     def load(cls, folder: Path) -> VectorIndex:
@@ -126,6 +132,29 @@ class VectorIndex:
         return min(self.lists.nlist, max(PROBED_LEAST, round(PROBED_SHARE * self.lists.nlist)))
 
 
+def blocks_of(vectors: np.ndarray, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """The vectors, or those of some rows, a few megabytes at a time."""
+    for start in range(0, len(vectors if rows is None else rows), ROWS_PER_BLOCK):
+        here = slice(start, start + ROWS_PER_BLOCK)
+        yield vectors[here] if rows is None else vectors[rows[here]]
+
+
+def _write_flat(path: Path, dimension: int, blocks: Iterable[np.ndarray]) -> None:
+    """FAISS's own file of exact vectors. Its writer wants all of them in memory; what tells their number is 8 bytes at
+    two places of the header, of which its writer gives us the rest."""
+    faiss = _faiss()
+    header = faiss.serialize_index(faiss.IndexFlatIP(dimension)).tobytes()
+    count = 0
+    with path.open("wb") as file:
+        file.write(header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype=np.float32).data)
+            count += len(block)
+        for place, number in ((_ROWS_AT, count), (len(header) - 8, count * dimension)):
+            file.seek(place)
+            file.write(number.to_bytes(8, "little"))
+
+
 def _learnt_lists(faiss: Any, vectors: np.ndarray) -> Any:
     count = max(1, round(LISTS_PER_ROOT * math.sqrt(len(vectors))))
     sample = np.random.default_rng(0).permutation(len(vectors))[: TRAINED_ON * count]
@@ -134,15 +163,28 @@ def _learnt_lists(faiss: Any, vectors: np.ndarray) -> Any:
     return lists
 
 
-def _lists_like(faiss: Any, trained: VectorIndex | None, size: int) -> Any:
-    """Empty lists with the centres of older ones, where those still fit; else None."""
-    if trained is None or trained.lists is None:
+def _carried_lists(faiss: Any, before: VectorIndex | None, kept: np.ndarray | None, size: int) -> Any:
+    """Older lists with the kept rows alone, under their new numbers, where their centres still fit; else None.
+
+    To look for each vector's list again would cost more than all the rest of an update.
+    """
+    if before is None or before.lists is None or kept is None:
         return None
-    learnt_for = (trained.lists.nlist / LISTS_PER_ROOT) ** 2
+    learnt_for = (before.lists.nlist / LISTS_PER_ROOT) ** 2
     if not learnt_for / RETRAIN_GROWTH <= size <= learnt_for * RETRAIN_GROWTH:
         return None
-    lists = faiss.clone_index(trained.lists)
+    places = np.full(len(before), -1, dtype=np.int64)
+    places[kept] = np.arange(len(kept))
+    old, lists = before.lists.invlists, faiss.clone_index(before.lists)
     lists.reset()
+    for number in range(lists.nlist):
+        count = old.list_size(number)
+        if count:
+            rows = places[faiss.rev_swig_ptr(old.get_ids(number), count)]
+            codes = faiss.rev_swig_ptr(old.get_codes(number), count * old.code_size).reshape(count, -1)[rows >= 0]
+            rows = rows[rows >= 0]
+            lists.invlists.add_entries(number, len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(codes))
+    lists.ntotal = len(kept)
     return lists
 
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from langchain_core.documents import Document
@@ -25,12 +25,17 @@ from rag.facets import PassageFilter
 from rag.generation_writer import Change, write_generation
 from rag.generations import new_generation_name
 from rag.langchain_plugs import EmbedderAdapter, passage_as_document
-from rag.lexical import words_fingerprint
 from rag.manifest import FORMAT_VERSION, Manifest
+from rag.open_generation import Held, OpenGeneration
 from rag.passage_index import ROUTING, PassageIndex, ServingIndex
 from rag.passage_store import ADDED, StoredDocument
 from rag.passages import Passage
+from rag.words import words_fingerprint
 from rag.writer_lock import writing
+
+if TYPE_CHECKING:
+    from rag.milvus_store import MilvusStore
+    from rag.served_or_local import ServedOrLocal
 
 _BATCH = 1024  # texts embedded at once; bounds the memory
 _WAIT_SECONDS = 60.0  # for another writer of the same folder
@@ -69,12 +74,17 @@ class PassageVectorStore(VectorStore):
     dict of its values (`language`, `departments`, `source_ids`), applied before the search. In the folder of a
     daozhen index the store finds what was ingested too, and adds and deletes only its own texts, which a rebuild
     keeps. Metadata must be JSON. Raises IndexDamaged where the folder was written with another embedder.
+    store: searched instead of the folder, and given every generation once it is written.
     """
 
-    def __init__(self, index_dir: Path | str, embedding: Embeddings | Embedder) -> None:
+    def __init__(
+        self, index_dir: Path | str, embedding: Embeddings | Embedder, store: MilvusStore | None = None
+    ) -> None:
         self.index_dir = Path(index_dir)
         self._embedder: Embedder = EmbeddingsEmbedder.of(embedding) if isinstance(embedding, Embeddings) else embedding
         self._serving: ServingIndex | None = None
+        self._store = store
+        self._served: ServedOrLocal | None = None
 
     @property
     def embeddings(self) -> Embeddings:
@@ -120,14 +130,14 @@ class PassageVectorStore(VectorStore):
         """Deletes texts of this store by id, all of them without ids; ids that are not there are no fault."""
         index = self._index()
         if index is not None:
-            own = {document.source_id for _, document in index.passages.documents(ADDED)}
-            if gone := own if ids is None else own.intersection(ids):
+            gone = None if ids is None else set(ids)
+            if _added_documents(index, gone):
                 self._write(gone, [])
         return True
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        index = self._index()
-        return [] if index is None else self._documents(index, index.passages.rows_of_ids(ids).values())
+        index = self._searched()
+        return [] if index is None else _documents(index, list(index.rows_of_ids(ids).values()))
 
     def similarity_search(self, query: str, k: int = 4, filter: Any = None, **_: Any) -> list[Document]:
         return [document for document, _ in self.similarity_search_with_score(query, k, filter)]
@@ -147,24 +157,35 @@ class PassageVectorStore(VectorStore):
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, filter: Any = None, **_: Any
     ) -> list[Document]:
-        index = self._index()
+        index = self._searched()
         if index is None:
             return []
         vector = self._embedder.encode_queries([query])[0]
-        rows = [row for row, _ in index.nearest(vector, fetch_k, _filter_of(filter))]
-        chosen = maximal_marginal_relevance(vector, list(index.vectors.vectors[rows]), lambda_mult, k)
-        return self._documents(index, (rows[place] for place in chosen))
+        held = index.held_at(index.by_meaning(vector, fetch_k, _filter_of(filter)).rows)
+        chosen = maximal_marginal_relevance(vector, [one.vector.tolist() for one in held], lambda_mult, k)
+        return [_as_document(held[place]) for place in chosen]
 
     def _select_relevance_score_fn(self) -> Any:
         return lambda cosine: max(0.0, cosine)
 
     def _nearest(self, vector: np.ndarray, k: int, only: Any) -> list[tuple[Document, float]]:
-        index = self._index()
+        index = self._searched()
         if index is None:
             return []
-        found = index.nearest(vector, k, _filter_of(only))
-        documents = self._documents(index, (row for row, _ in found))
-        return list(zip(documents, (cosine for _, cosine in found), strict=True))
+        found = index.by_meaning(vector, k, _filter_of(only))
+        return list(zip(_documents(index, found.rows), found.scores, strict=True))
+
+    def _searched(self) -> OpenGeneration | None:
+        """The generation that is searched: the store's where there is one. None before anything was written."""
+        index = self._index()
+        if index is None or self._store is None:
+            return index
+        if self._served is None:
+            from rag.served_or_local import ServedOrLocal
+
+            store = self._store
+            self._served = ServedOrLocal(lambda: store, self.index_dir, self._embedder)
+        return self._served.current()
 
     def _index(self) -> PassageIndex | None:
         """The generation that serves; None before anything was written."""
@@ -176,19 +197,13 @@ class PassageVectorStore(VectorStore):
             _checked_embedder(self._serving.current(), self._embedder)
         return self._serving.current()
 
-    def _documents(self, index: PassageIndex, rows: Iterable[int]) -> list[Document]:
-        return [
-            _as_document(stored.passage, index.passages.document_head(stored.document))
-            for stored in index.passages.stored_at(rows)
-        ]
-
-    def _write(self, gone: set[str], arriving: Sequence[tuple[StoredDocument, list[Passage]]]) -> None:
+    def _write(self, gone: set[str] | None, arriving: Sequence[tuple[StoredDocument, list[Passage]]]) -> None:
+        """gone: the ids of texts that go, None for all."""
         with writing(self.index_dir, _WAIT_SECONDS):
             base = self._index()
-            known = base.passages.documents(ADDED) if base is not None else ()
             change = Change(
                 base=base,
-                gone=[number for number, document in known if document.source_id in gone],
+                gone=_added_documents(base, gone) if base is not None else (),
                 arriving=arriving,
                 embed=self._embedded,
                 keep_once=list,
@@ -196,6 +211,10 @@ class PassageVectorStore(VectorStore):
                 extra_files=lambda folder: _copy_routing(base, folder),
             )
             write_generation(self.index_dir, _manifest(base, self._embedder), change)
+            if self._store is not None:
+                from rag.served_copy import copy_generation
+
+                copy_generation(PassageIndex.open(self.index_dir), self._store)
 
     def _embedded(self, texts: Sequence[str]) -> np.ndarray:
         vectors = np.zeros((len(texts), self._embedder.dimension), dtype=np.float32)
@@ -220,6 +239,13 @@ def _manifest(base: PassageIndex | None, embedder: Embedder) -> Manifest:
     )
 
 
+def _added_documents(index: PassageIndex, ids: set[str] | None) -> list[int]:
+    """The numbers of this store's own documents, of those ids or of all."""
+    if ids is not None:
+        return index.passages.documents_of(ADDED, ids)
+    return [number for number, _ in index.passages.documents(ADDED)]
+
+
 def _copy_routing(base: PassageIndex | None, folder: Path) -> None:
     if base is not None and (base.folder / ROUTING).is_dir():
         shutil.copytree(base.folder / ROUTING, folder / ROUTING)
@@ -238,10 +264,14 @@ def _added(name: str, text: str, metadata: dict[str, Any]) -> tuple[StoredDocume
     return StoredDocument(name, ADDED, digest, body, sections), [passage]
 
 
-def _as_document(passage: Passage, document: StoredDocument) -> Document:
-    if document.origin != ADDED:
-        return passage_as_document(passage)
-    return Document(id=passage.passage_id, page_content=passage.text, metadata=dict(document.body["metadata"]))
+def _documents(index: OpenGeneration, rows: Sequence[int]) -> list[Document]:
+    return [_as_document(held) for held in index.held_at(rows)]
+
+
+def _as_document(held: Held) -> Document:
+    if held.added is None:
+        return passage_as_document(held.passage)
+    return Document(id=held.passage.passage_id, page_content=held.passage.text, metadata=dict(held.added))
 
 
 def _filter_of(values: Any) -> PassageFilter:

@@ -16,6 +16,14 @@ _FILLERS = (
     r"just|says?|shows?|showing|stuck|staying|hovering|doing|running|went to|measured|it|currently|today)\b"
 )
 _IS = rf"(?:\s|{_FILLERS})*"
+# a number that counts something else ("glucose 3 times a day", "24-hour pulse") is no value
+_RATE_COUNTED = (
+    r"(?:多|来|几|余)?\s*(?:天(?![气热冷])|个(?!子)|周(?![末围一二三四五六日])|(?:星期|礼拜)(?![一二三四五六天日])|小时|钟头|分钟(?!\d)|"
+    r"月(?![经底初中])|年(?![纪龄老轻底初])|岁|片|粒|颗|支|针(?!对)|顿|餐|瓶|盒|种|项|斤|公斤|克|"
+    r"hours?\b|hrs?\b|days?\b|weeks?\b|months?\b|years?\b|pills?\b|tablets?\b|tests?\b)"
+)
+_COUNTED = rf"(?:{_RATE_COUNTED}|(?:多|来|几|余)?\s*(?:次(?!日)|回(?![不去来家])|遍|times?\b))"
+_NO_COUNT, _NO_RATE_COUNT = rf"(?!\d|\.\d|\s*{_COUNTED})", rf"(?!\d|\s*{_RATE_COUNTED})"
 
 
 @dataclass(frozen=True)
@@ -59,21 +67,21 @@ _PLAUSIBLE = {
 _FAHRENHEIT = re.compile(rf"{_N}\s*(?:(?P<sign>°\s*f\b|℉|华氏度|degrees? f(?:ahrenheit)?\b|fahrenheit)|f\b)")
 _CELSIUS = re.compile(rf"{_N}\s*(?:°\s*c\b|℃|°c|摄氏度|度|degrees? c(?:elsius)?\b|c\b|celsius|°)(?!角|近视|数)")
 _TEMPERATURE = re.compile(
-    rf"(?:体温|温度|发烧|高烧|发热|低烧|烧|\btemp(?:erature)?\b|\bfever\b){_IS}{_N}(?!\d|\s*(?:天|日|个|小时|周|岁|年|月|次|分|days?|hours?|weeks?|months?|years?|minutes?|/|%|mmhg|mg|ml))"
+    rf"(?:体温|温度|发烧|高烧|发热|低烧|烧|\btemp(?:erature)?\b|\bfever\b){_IS}{_N}{_NO_COUNT}(?!\s*(?:分|minutes?|/|%|mmhg|mg|ml))"
 )
 _SPO2 = re.compile(
-    rf"(?:血氧饱和度|血氧|氧饱和度|氧饱|指脉氧|\bspo2\b|\bo2 sat(?:s|uration)?\b|\boxygen(?: level| saturation| sat)?s?\b|\bsats?\b|\bstats\b|\bpulse ox(?:imeter)?\b){_IS}{_N}\s*%?(?!\s*(?:liters?|l/|tank|岁))"
+    rf"(?:血氧饱和度|血氧|氧饱和度|氧饱|指脉氧|\bspo2\b|\bo2 sat(?:s|uration)?\b|\boxygen(?: level| saturation| sat)?s?\b|\bsats?\b|\bstats\b|\bpulse ox(?:imeter)?\b){_IS}{_N}{_NO_COUNT}\s*%?(?!\s*(?:liters?|l/|tank|岁))"
 )
 _PRESSURE = re.compile(
     r"(?<![\d.])(\d{2,3})\s*(?:/|／|\bover\b|-)\s*(\d{2,3})(?![\d/])(?:\s*(mmhg|毫米汞柱|kpa|千帕))?"
 )
 _PRESSURE_CUE = re.compile(r"血压|高压|低压|收缩压|mmhg|毫米汞柱|kpa|千帕|\bbp\b|\bblood pressure\b|\bpressure\b")
 _SYSTOLIC = re.compile(
-    rf"(?:高压|收缩压|血压|\bsystolic\b|\bblood pressure\b|\bbp\b){_IS}(\d{{2,3}})(?!\s*(?:多|来|几|近)?\s*(?:/|／|over|\.|年|天|个|岁|片|years?|days?|\d))"
+    rf"(?:高压|收缩压|血压|\bsystolic\b|\bblood pressure\b|\bbp\b){_IS}(\d{{2,3}}){_NO_COUNT}(?!\s*(?:多|来|几|近)?\s*(?:/|／|over|\.|\d))"
 )
-_DIASTOLIC = re.compile(rf"(?:低压|舒张压|\bdiastolic\b){_IS}(\d{{2,3}})")
+_DIASTOLIC = re.compile(rf"(?:低压|舒张压|\bdiastolic\b){_IS}(\d{{2,3}}){_NO_COUNT}")
 _HEART_RATE = re.compile(
-    rf"(?:心率|心跳|脉搏|脉率|\bheart ?rate\b|\bpulse\b|\bhr\b|\bheart(?:'s| is| has been)? (?:been )?(?:beating|racing|going|doing)\b|\bbpm\b){_IS}(\d{{2,3}})(?!\s*(?:%|年|天|岁|/\d))"
+    rf"(?:心率|心跳|脉搏|脉率|\bheart ?rate\b|\bpulse\b|\bhr\b|\bheart(?:'s| is| has been)? (?:been )?(?:beating|racing|going|doing)\b|\bbpm\b){_IS}(\d{{2,3}}){_NO_RATE_COUNT}(?!\s*(?:%|/\d))"
 )
 _BPM = re.compile(r"(\d{2,3})\s*(?:bpm\b|beats (?:per|a) minute)")
 _RESPIRATORY_RATE = re.compile(
@@ -81,9 +89,9 @@ _RESPIRATORY_RATE = re.compile(
 )
 _BREATHS = re.compile(r"(\d{2,3})\s*(?:breaths|times) (?:per|a) minute")
 _GLUCOSE = re.compile(
-    rf"(?:血糖|空腹血糖|随机血糖|餐后血糖|糖|\bglucose\b|\bblood sugar\b|\bsugar(?: level)?\b|\bbg\b){_IS}{_N}\s*(mg/?dl|mmol(?:/l)?|毫摩尔)?(?!\s*(?:年|天|个|岁|片|粒|years?|\d|%))"
+    rf"(?:血糖|空腹血糖|随机血糖|餐后血糖|糖|\bglucose\b|\bblood sugar\b|\bsugar(?: level)?\b|\bbg\b){_IS}{_N}{_NO_COUNT}\s*(mg/?dl|mmol(?:/l)?|毫摩尔)?(?!\s*(?:\d|%))"
 )
-_GCS = re.compile(rf"(?:\bgcs(?![a-z])|格拉斯哥|昏迷评分){_IS}{_N}")
+_GCS = re.compile(rf"(?:\bgcs(?![a-z])|格拉斯哥|昏迷评分){_IS}{_N}{_NO_COUNT}")
 _PAIN_SCORE = re.compile(
     r"(?:疼痛|痛|疼|\bpain\b)[^，。,;；]{0,12}?(?<!\d)(10|\d)\s*(?:分(?!钟)|/\s*10|out of (?:10|ten))"
 )

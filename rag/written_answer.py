@@ -10,8 +10,8 @@ from knowledge.guidelines import SECTIONS
 from knowledge.replies import AnswerPiece, CitedAnswer
 from rag.evidence import AnswerPart, DraftSentence, Evidence
 from rag.gates import Admitted, answer_sentence, citation_of, judge
-from rag.lexical import share_covered, tokens_of
-from rag.writers import MIN_COVERED, ExtractiveWriter, Writer
+from rag.words import share_covered, tokens_of
+from rag.writers import ExtractiveWriter, Writer
 
 _NOTES = {
     "unavailable": {
@@ -27,6 +27,7 @@ _NOTES = {
         "en": "The language model did not finish. Every sentence it wrote was checked; those added are the documents' own.",
     },
 }
+LONE_COVERED = 0.2  # of the question's words by rarity, that a lone sentence must hold under its heading
 _LEFT_OUT: frozenset[AnswerPart] = frozenset({"danger"})  # told in any case: when to hurry
 _BROKEN_OFF: frozenset[AnswerPart] = frozenset({"where", "do", "danger"})  # what a model comes to last
 
@@ -105,7 +106,7 @@ class _Passed:
             return True
         heading = f"{lone.passage.title} {lone.passage.section}"
         covered = share_covered(self.evidence.weights, tokens_of(f"{heading} {lone.sentence.text}"))
-        return covered >= MIN_COVERED
+        return covered >= LONE_COVERED
 
     def tells_danger(self) -> bool:
         """Whether one of them rests on what a guide says of when to hurry."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,21 @@ def built_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     rebuild_index(Settings(home).index_dir, load_embedder(), [])
     return home
+
+
+@pytest.fixture(scope="session")
+def served(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The settings of that home folder, its index copied into Milvus Lite and served from there."""
+    pytest.importorskip("langchain_milvus")
+    from milvus_lite.server_manager import server_manager_instance
+
+    from rag.served_or_local import serve_newest
+
+    path = tmp_path_factory.mktemp("served") / "milvus.db"
+    settings = Settings(built_home, store="milvus", milvus_uri=str(path))
+    serve_newest(settings)
+    yield settings
+    server_manager_instance.release_server(str(path))
 
 
 @pytest.fixture(scope="session")

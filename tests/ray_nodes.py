@@ -41,11 +41,13 @@ class Nodes:
 @contextmanager
 def ray_nodes(count: int = 3) -> Iterator[Nodes]:
     """So many machines; whatever happens, none is left."""
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # for machines of a test alone, whatever token this one has
     from rag.ray_engine import quiet_ray
 
     ray = quiet_ray()
     from ray.cluster_utils import Cluster
 
+    before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(place for place in sys.path if place)  # as if installed on each
     cluster = Cluster()
     try:
@@ -55,6 +57,9 @@ def ray_nodes(count: int = 3) -> Iterator[Nodes]:
     finally:
         ray.shutdown()
         cluster.shutdown()
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def as_written(index_dir: Path) -> dict[str, object]:

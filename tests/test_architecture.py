@@ -20,7 +20,7 @@ MAY_IMPORT = {
 SUNSET = {"langchain_community", "langchain_classic", "pickle"}
 HOMES = {
     "faiss": {"rag/vector_index.py"},
-    "pypdf": {"ingest/pdf_pages.py"},
+    "pypdf": {"ingest/pdf_pages.py", "ingest/pdf_operators.py", "ingest/pdf_fonts.py"},
     "docx": {"ingest/word_reader.py"},
     "openpyxl": {"ingest/sheet_readers.py"},
     "rensa": {"finetune/duplicates.py"},
@@ -28,6 +28,9 @@ HOMES = {
     "uvicorn": {"ui/api_server.py"},
     "xxhash": {"rag/manifest.py"},
     "ray": {"rag/ray_engine.py"},
+    "langchain_milvus": {"rag/milvus_store.py"},
+    "pymilvus": {"rag/milvus_store.py"},
+    "grpc": {"rag/milvus_store.py"},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 from finetune.base_corpus import TextSource, as_chat, ready_corpus, texts_of
 from finetune.base_tokenizer import ASSISTANT, END, USER, train_base_tokenizer
+from finetune.copying_tasks import copying_tasks
 from finetune.records import dialogue, write_records
 from knowledge.errors import TrainingFailed
+from knowledge.prompts import ABSTAINS
 
 TEXTS = [
     "发烧要多休息，多喝水。体温39.5℃要看医生。" * 3,
@@ -161,3 +164,34 @@ def test_late_in_a_run_windows_are_drawn_by_the_late_weights(data, tmp_path):
     early, late = windows.of_step(0), windows.of_step(23)
     assert set(early.flatten().tolist()) <= prose and not set(late.flatten().tolist()) <= prose
     assert torch.equal(windows.of_step(3), windows.of_step(3))
+
+
+LONG = "".join(f"第{n}天他走了{n + 3}里路，晚上住在镇上的客店里。店主说明天要下雨，最好多住一天。" for n in range(40))
+STORY = " ".join(
+    f"On day {n} she walked {n + 3} miles, and slept at the inn. The host said rain was near." for n in range(40)
+)
+
+
+def test_a_copying_task_asks_for_a_sentence_that_stands_in_the_passage_it_cites():
+    tasks = list(copying_tasks([LONG, STORY], seed=3, rounds=4))
+    assert len(tasks) > 5
+    for task in tasks:
+        answer = task.targets[0]
+        if answer.rstrip("。.") in ABSTAINS.values():
+            continue
+        shown = dict(re.findall(r"^\[(\d)\] .*\n(.+)$", task.asked, re.MULTILINE))
+        for sentence, key in re.findall(r"(.+?)\s?\[(\d)\]\s?", answer):
+            assert sentence.strip() in shown[key]
+
+
+def test_tasks_are_the_same_for_the_same_seed_and_others_in_another_round():
+    once = [task.asked for task in copying_tasks([LONG], seed=3, rounds=2)]
+    assert once == [task.asked for task in copying_tasks([LONG], seed=3, rounds=2)]
+    assert len(set(once)) == len(once)
+
+
+def test_a_source_can_be_read_as_copying_tasks(data, tmp_path):
+    (data / "long.txt").write_text("\n".join([LONG, LONG[::-1] + "。"]), encoding="utf-8")
+    source = TextSource("copied", "long.txt", "MIT", "here", copying=2)
+    corpus = ready_corpus(tmp_path / "corpus", data, (source,), 300, 0.05, lambda _: None)
+    assert corpus.figures["characters"]["copied"] > 2 * len(LONG)

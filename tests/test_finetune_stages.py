@@ -245,7 +245,7 @@ def test_a_dry_run_counts_tokens_and_steps_as_the_run_has_them(tiny_base: Path, 
     [
         ({"model": "/nowhere/base"}, "no such folder"),
         ({"files": ("none.jsonl",)}, r"none\.jsonl"),
-        ({"files": ("empty.jsonl",)}, "no rows"),
+        ({"files": ("empty.jsonl",)}, "found none"),
         ({"init_adapter": "/nowhere/adapter"}, "no adapter"),
         ({"training": replace(QUICK, max_tokens=8)}, "max_tokens"),
         ({"adapter": AdapterSettings(targets=("nothing",))}, "does not fit"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from finetune.records import ChoiceRecord, DialogueRecord, Message, write_records
 from finetune.stage_rows import StageRow, read_rows
 from finetune.supervision import IGNORED, SupervisedTokens, TokenCount, dialogue_tokens, fitted, supervised_dialogue
 from knowledge.errors import TrainingFailed
@@ -142,3 +143,25 @@ def test_an_exam_row_becomes_a_prompt_with_its_answers(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(json.dumps(row), encoding="utf-8")
     (asked,) = (one.values for one in read_rows("grpo", ["rows.jsonl"], tmp_path))
     assert asked["answers"] == ["B"] and "B. 百日咳" in asked["prompt"][0]["content"]
+
+
+def test_own_records_with_a_thumb_and_exam_questions_are_rows_of_their_stages(tmp_path):
+    asked = DialogueRecord(
+        (
+            Message("user", "脚疼"),
+            Message("assistant", "多久了？"),
+            Message("user", "两天"),
+            Message("assistant", "不知道。"),
+        ),
+        system="用短句。",
+        tags=("disliked",),
+    )
+    write_records([asked], tmp_path / "thumbs.jsonl")
+    (row,) = read_rows("kto", ["thumbs.jsonl"], tmp_path)
+    assert row.values["label"] is False and row.values["completion"][0]["content"] == "不知道。"
+    assert [turn["role"] for turn in row.values["prompt"]] == ["system", "user", "assistant", "user"]
+    with pytest.raises(TrainingFailed, match="thumbs.jsonl:1: .*stage kto"):
+        list(read_rows("sft", ["thumbs.jsonl"], tmp_path))
+    write_records([ChoiceRecord("正常心率是", {"A": "60～100", "B": "200"}, ("A",))], tmp_path / "exam.jsonl")
+    (row,) = read_rows("sft", ["exam.jsonl"], tmp_path)
+    assert row.values["messages"][1]["content"] == "A" and "B. 200" in row.values["messages"][0]["content"]

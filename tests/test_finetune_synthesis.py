@@ -15,20 +15,10 @@ from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
 from finetune.records import PreferenceRecord, dialogue
-from finetune.synthesis import (
-    TASKS,
-    GraphRecord,
-    SourcePassage,
-    Synthesis,
-    guideline_pairs,
-    json_of,
-    pairs_of,
-    preferences,
-    rewritten,
-    synthesise,
-    two_agents,
-)
+from finetune.synthesis import TASKS, Synthesis, guideline_pairs, preferences, rewritten, synthesise, two_agents
+from finetune.synthesis_items import GraphRecord, SourcePassage
 from finetune.teacher import Budget, BudgetSpent, ReplyCache, Teacher, TeacherFailed, load_teacher
+from finetune.teacher_replies import json_of, pairs_of
 from finetune.text_readers import drug_label_of
 from knowledge.prompts import ANSWER_SYSTEM
 
@@ -81,6 +71,13 @@ def test_a_pair_that_is_not_faithful_is_left_out_and_counted(tmp_path, change, r
     made = Synthesis()
     kept = list(guideline_pairs(PASSAGE, teacher_that_says(tmp_path, reply_of({**GOOD, **change}, GOOD)), made))
     assert len(kept) == 1 and made.left_out == Counter({reason: 1})
+
+
+def test_a_quote_that_is_no_text_is_none(tmp_path):
+    made = Synthesis()
+    teacher = teacher_that_says(tmp_path, reply_of({**GOOD, "quote": ["多数人", 3]}))
+    assert list(guideline_pairs(PASSAGE, teacher, made)) == []
+    assert made.left_out == {"its quote does not stand in the passage": 1}
 
 
 def test_of_a_reply_cut_in_the_middle_the_whole_pairs_are_kept():

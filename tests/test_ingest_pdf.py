@@ -12,7 +12,7 @@ from reportlab.lib.colors import Color, black, white
 
 from ingest.documents import SourceDocument
 from ingest.limits import ReadingLimits
-from ingest.pdf_pages import PageFont
+from ingest.pdf_fonts import PageFont
 from ingest.readers import read_source
 from ingest.splitting import passages_of
 from knowledge.errors import UnreadableSource

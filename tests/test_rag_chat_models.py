@@ -76,6 +76,11 @@ def test_the_address_may_come_from_the_environment_and_the_settings_are_before_i
     assert model_address(replace(settings, model="other:some-model")).url == ""
 
 
+def test_another_providers_client_need_not_keep_to_an_address_so_it_needs_leave_wherever_it_is(tmp_path):
+    with pytest.raises(InvalidSettings, match="as openai:NAME"):
+        load_writer(Settings(tmp_path, model="other:some-model", model_url="http://127.0.0.1:9/v1"))
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8001", "ftp://127.0.0.1/v1", "http://", "http://[::1"])
 def test_an_address_that_is_none_is_one_line(url, tmp_path):
     with pytest.raises(InvalidSettings, match="model_url"):

@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.lexical import LexicalIndex, share_covered, tokens_of
+from rag.lexical import LexicalIndex
+from rag.words import share_covered, tokens_of
 
 TEXTS = ["高血压要少吃盐", "咳嗽三周要拍胸片", "salt raises blood pressure", "头痛头痛头痛，伴呕吐", "", "发热38.5度"]
 ARRAYS = ("tokens", "starts", "rows", "counts", "lengths")

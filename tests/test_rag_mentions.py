@@ -8,7 +8,11 @@ from knowledge.red_flags import load_signs
 from rag.mentions import SignLexicon, Status
 from rag.wording import normalise
 
-LEXICON = SignLexicon((sign.id, sign.kind, sign.zh + sign.en) for sign in load_signs().values())
+SIGNS = load_signs()
+LEXICON = SignLexicon(
+    ((sign.id, sign.kind, sign.zh + sign.en) for sign in SIGNS.values()),
+    {sign.id: sign.hides for sign in SIGNS.values() if sign.hides},
+)
 
 
 def statuses(text: str, sign_id: str) -> set[Status]:
@@ -103,3 +107,63 @@ def test_a_sign_that_is_denied_is_not_affirmed(text, sign_id):
 def test_a_sign_that_is_not_now_or_not_said_to_be_there_is_not_affirmed(text, sign_id):
     found = statuses(text, sign_id)
     assert found and Status.AFFIRMED not in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "怕晕倒不敢出门",
+        "担心会晕倒",
+        "害怕自己突然晕倒",
+        "afraid of fainting",
+        "worried I might pass out",
+        "scared that I will faint",
+    ],
+)
+def test_fear_of_fainting_is_no_fainting(text):
+    assert Status.AFFIRMED not in statuses(text, "faint")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "他怕是晕倒了",
+        "我怕我妈晕倒了，她躺在地上",
+        "worried because she fainted",
+        "要晕倒了，胸口痛",
+        "差点晕倒",
+        "afraid, and then I fainted",
+    ],
+)
+def test_what_happened_or_is_about_to_happen_is_more_than_fear(text):
+    assert Status.AFFIRMED in statuses(text, "faint")
+
+
+@pytest.mark.parametrize(
+    "text", ["a collapsed lung on the x-ray", "his lung collapsed", "the vein has collapsed", "椎体塌陷"]
+)
+def test_a_part_of_the_body_that_collapsed_is_no_fainting(text):
+    assert not statuses(text, "faint")
+
+
+@pytest.mark.parametrize(
+    "text", ["she collapsed in the shop", "a collapsed lung, then he collapsed", "asthma in my lungs and I collapsed"]
+)
+def test_a_person_who_collapsed_fainted(text):
+    assert Status.AFFIRMED in statuses(text, "faint")
+
+
+@pytest.mark.parametrize(
+    ("text", "tiny"),
+    [
+        ("血小板12，没有出血", True),
+        ("体检血小板12", True),
+        ("血小板降到20", True),
+        ("血小板120，没有出血", False),
+        ("血小板降到120", False),
+        ("血小板只有12万", False),
+        ("血小板125", False),
+    ],
+)
+def test_a_number_is_read_whole(text, tiny):
+    assert bool(statuses(text, "tt_platelets_tiny")) is tiny

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from rag.evaluation_urgency import levels_given, read_vignettes
 from rag.generations import current_generation
 from rag.manifest import sha256_of
 from rag.passage_index import PassageIndex
-from rag.ray_engine import RayEngine
+from rag.ray_engine import RayEngine, _share
 from tests.fakes import HashEmbedder
 from tests.ray_nodes import as_written, ray_nodes, write_guides
 from ui.cli import main
@@ -79,6 +81,7 @@ def test_the_generation_is_the_local_ones_byte_for_byte_though_a_machine_is_kill
     assert (again.read, again.embedded) == (1, 1)
 
 
+@pytest.mark.slow
 def test_levels_are_those_given_in_this_process(nodes):
     vignettes = read_vignettes(Path(__file__).parent / "data" / "urgency_vignettes.jsonl")[:40]
     with RayEngine(nodes.address) as engine:
@@ -90,7 +93,7 @@ def test_a_cluster_of_another_version_is_told_with_both_versions(nodes, monkeypa
 
     monkeypatch.setattr(ray, "__version__", "1.0")
     with pytest.raises(ClusterUnavailable, match=r"runs Ray \d.* this machine Ray 1.0 .*nothing was changed; install"):
-        list(RayEngine(nodes.address).results(Work(here=iter, there=lambda: iter), [1]))
+        list(RayEngine(nodes.address).results(Work(here=iter, there=lambda: iter), [1, 2]))
 
 
 def test_a_cluster_that_cannot_be_reached_leaves_the_index_serving(guides, tmp_path, monkeypatch, capsys):
@@ -99,7 +102,7 @@ def test_a_cluster_that_cannot_be_reached_leaves_the_index_serving(guides, tmp_p
     monkeypatch.setattr("rag.assistant.load_embedder", lambda *_, **__: HashEmbedder())
     assert main(["index", "rebuild", "--source", str(guides)]) == 0
     before = current_generation(tmp_path / "index")
-    (guides / "new.md").write_text("# 新\n新的一份。", encoding="utf-8")
+    write_guides(guides / "more", FILES, random.Random(2))
     capsys.readouterr()
     assert main(["index", "rebuild", "--engine", "ray", "--address", "127.0.0.1:1"]) == ClusterUnavailable.exit_code
     told = capsys.readouterr()
@@ -126,17 +129,43 @@ def test_an_engine_that_cannot_be_meant_is_told(engine, address, said):
 def test_an_address_without_host_or_port_is_told(address):
     pytest.importorskip("ray", reason="Ray has no wheel for this Python or platform")
     with pytest.raises(InvalidUsage, match="HOST:PORT"):
-        list(RayEngine(address).results(Work(here=iter, there=lambda: iter), [1]))
+        list(RayEngine(address).results(Work(here=iter, there=lambda: iter), [1, 2]))
+
+
+@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request", b"-ERR unknown command"])
+def test_another_server_at_the_address_is_told(greeting):
+    pytest.importorskip("ray", reason="Ray has no wheel for this Python or platform")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            line, _ = server.accept()
+            with line:
+                line.recv(100)
+                line.sendall(greeting)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(ClusterUnavailable, match="what answers is no Ray"):
+            list(RayEngine(f"127.0.0.1:{server.getsockname()[1]}").results(Work(here=iter, there=lambda: iter), [1, 2]))
 
 
 def test_without_ray_the_extra_that_brings_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"pip install 'daozhen\[ray\]'"):
-        list(RayEngine().results(Work(here=iter, there=lambda: iter), [1]))
+        list(RayEngine().results(Work(here=iter, there=lambda: iter), [1, 2]))
 
 
-def test_work_without_items_asks_no_cluster():
-    assert list(RayEngine("nowhere:1").results(Work(here=iter, there=lambda: iter), [])) == []
+def test_what_one_process_does_at_once_asks_no_cluster():
+    work = Work(here=iter, there=lambda: iter, together=2)
+    for items in ([], [1], [1, 2]):
+        assert list(RayEngine("nowhere:1").results(work, items)) == list(enumerate(items))
+
+
+def test_a_model_gets_a_gpu_of_its_own_where_there_are_any():
+    cluster = {"CPU": 8.0, "GPU": 2.0}
+    model, reading = Work(here=iter, there=lambda: iter, on_gpu=True), Work(here=iter, there=lambda: iter)
+    assert _share(model, cluster, batches=99) == (2, {"num_gpus": 1})
+    assert _share(model, {"CPU": 8.0}, batches=99) == (8, {"num_cpus": 1})
+    assert _share(reading, cluster, batches=3) == (3, {"num_cpus": 1})
 
 
 @pytest.fixture
@@ -205,6 +234,13 @@ def test_results_in_any_order_come_out_in_order(places):
 
 
 @pytest.mark.slow
+def test_a_machine_that_does_not_see_a_file_is_named(nodes, file):
+    unseen = replace(file, path=file.path.with_name("unseen.txt"))
+    with RayEngine(nodes.address) as engine, pytest.raises(ClusterUnavailable, match="machine .*unseen.txt: cannot"):
+        list(engine.results(reading_work(ReadingLimits()), [file] * 20 + [unseen]))
+
+
+@pytest.mark.slow
 def test_a_batch_that_kills_whoever_takes_it_ends_the_run(nodes):
     def fatal(items):
         import os
@@ -212,7 +248,7 @@ def test_a_batch_that_kills_whoever_takes_it_ends_the_run(nodes):
         os._exit(1)
 
     with RayEngine(nodes.address) as engine, pytest.raises(ClusterUnavailable, match="stopped 10 processes"):
-        list(engine.results(Work(here=fatal, there=lambda: fatal), [1]))
+        list(engine.results(Work(here=fatal, there=lambda: fatal), [1, 2]))
 
 
 @pytest.mark.slow

@@ -1,19 +1,21 @@
-"""Retrieval over the shipped knowledge, as LangChain sees it."""
+"""Retrieval over the shipped knowledge, as LangChain sees it, from this machine's index and from Milvus."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
-from rag import load_retriever
+from rag import load_assistant, load_retriever
 from rag.config import Settings
 from rag.retriever import fuse_ranks
 
 
-@pytest.fixture(scope="module")
-def settings(built_home):
-    return Settings(built_home)
+@pytest.fixture(scope="module", params=["local", "milvus"])
+def settings(request, built_home):
+    return Settings(built_home) if request.param == "local" else request.getfixturevalue("served")
 
 
 def test_it_is_a_langchain_retriever_whose_documents_say_where_they_stand(settings):
@@ -55,3 +57,27 @@ def test_ranks_are_fused_by_weight():
     assert fuse_ranks([([1, 2], 1.0), ([2, 3], 1.0)])[0] == 2
     assert fuse_ranks([([1], 0.1), ([3], 1.0)]) == [3, 1]
     assert fuse_ranks([]) == []
+
+
+@pytest.fixture(scope="module")
+def replica(served, tmp_path_factory):
+    """The assistant of a machine that holds no index of its own."""
+    return load_assistant(replace(served, home=tmp_path_factory.mktemp("replica")))
+
+
+def test_a_machine_without_an_index_reads_the_same_guides(assistant, replica):
+    assert list(replica.dialogue.index.guides()) == list(assistant.dialogue.index.guides()) != []
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "我今年72，最近上两层楼就喘，躺平了得垫高枕头，该看哪个科",
+        "My tooth has throbbed for two days, is that urgent?",
+        "支架放完两年了，能不能跳广场舞",
+        "How do I renew my passport?",
+    ],
+)
+def test_a_machine_without_an_index_gives_the_same_reply_from_milvus(question, assistant, replica):
+    before, after = assistant.reply(question), replica.reply(question)
+    assert (after.triage, after.answer, after.follow_up) == (before.triage, before.answer, before.follow_up)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from knowledge.errors import WriterUnavailable
 from knowledge.replies import CitedAnswer
-from rag.chat_models import load_writer
+from rag.chat_models import load_chat_model, load_writer
 from rag.config import SETTINGS_FILE, Settings
 from rag.evaluation_answers import stands_in_quote
 from rag.evidence import DraftSentence, Evidence
@@ -29,6 +29,7 @@ from rag.writers import ExtractiveWriter, Writer
 from rag.written_answer import written_answer
 from tests.fakes import ScriptedChatModel
 from tests.served_model import NAME, Plan, Request, ServedModel, dies_after, ends_after, refuses, says, speak
+from ui.serve_command import threads_for
 
 QUICK = ServedLimits(
     connect_seconds=1, first_seconds=3, stall_seconds=0.4, tries=3, at_once=4, wait_seconds=0.1, rest_after=100
@@ -404,6 +405,9 @@ def test_limits_of_a_served_model_stand_in_the_settings(tmp_path):
     settings = Settings(tmp_path, model="openai:x", model_url="http://127.0.0.1:9/v1")
     writer = load_writer(settings)
     assert isinstance(writer, ModelWriter) and writer.places.number == 3 and writer.patience.first_seconds == 7.0
+    timeout = writer.chat_model.root_client.timeout
+    assert timeout.connect == ServedLimits().connect_seconds and timeout.read == 10.0  # the longest silence allowed
+    assert threads_for(writer) == 4 + 3 and threads_for(ExtractiveWriter()) == 4
     for wrong in ("at_once = 0", "tries = true", "patience = 3", "stall_seconds = -1", "first_seconds = inf"):
         config.write_text(f"[served]\n{wrong}\n")
         with pytest.raises(Exception, match=r"served\.") as told:
@@ -420,3 +424,9 @@ def test_a_server_that_would_not_answer_is_told_in_one_line_with_the_remedy():
         assert "set OPENAI_API_KEY" in writer_at(server.url).reachable_fault()
     told = writer_at(server.url).reachable_fault()
     assert "start it, or mend model_url" in told and "\n" not in told
+
+
+def test_a_judge_may_take_its_time_and_is_asked_again_by_its_client():
+    settings = Settings(Path("/nonexistent"), model=f"openai:{NAME}", model_url="http://127.0.0.1:9/v1")
+    client = load_chat_model(settings).root_client
+    assert client.timeout.read == settings.writer_seconds and client.max_retries == 2

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 
 import pytest
+from starlette.testclient import TestClient
 
 from ingest.pipeline import rebuild_index
 from knowledge.conversation import Conversation
@@ -13,10 +15,14 @@ from rag import load_assistant
 from rag.case_features import Reader
 from rag.config import SETTINGS_FILE, Settings, keep_settings
 from rag.embedder import load_embedder
+from rag.generations import point_at
 from rag.learned_routing import fit
 from rag.learned_store import folder_of, forget, pointer_of, save
 from rag.serving_assistant import ServingAssistant
 from rag.solved_cases import SolvedCase
+from rag.writers import ExtractiveWriter
+from tests.replicas import MARKS, write_guides
+from ui.api import make_api
 
 HELP = "我不想活了"
 
@@ -31,6 +37,12 @@ def home(built_home, tmp_path_factory):
 @pytest.fixture(scope="module")
 def running(home):
     return ServingAssistant(load_assistant(Settings(home)))
+
+
+@pytest.fixture(scope="module")
+def sheets(tmp_path_factory):
+    """A folder of the hospital's own; a folder once added stays in the index."""
+    return tmp_path_factory.mktemp("sheets")
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +130,34 @@ def test_a_reply_its_pages_and_its_guides_are_of_one_generation_while_another_ta
     assert [one.quote for one in again.answer.citations] == [one.quote for one in reply.answer.citations]
     for citation in reply.answer.citations:
         assert before.search.index.page_text(citation.source_id, citation.page, citation.section, citation.quote)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_generation_a_reply_names_is_the_one_it_cites_though_another_takes_over_in_mid_answer(home, sheets, stream):
+    class Switching:
+        """A writer during whose work an update is published."""
+
+        name, remote = "switching", False
+
+        def write(self, evidence):
+            point_at(home / "index", newer)
+            assert assistant.current().generation == newer  # taken up at once by whoever asks now
+            switched.append(True)
+            yield from ExtractiveWriter().write(evidence)
+
+    switched: list[bool] = []
+    names = []
+    for mark in MARKS[:2]:
+        write_guides(sheets, mark)
+        rebuild_index(home / "index", load_embedder(), [sheets])
+        names.append((home / "index" / "CURRENT").read_text().strip())
+    older, newer = names
+    assistant = ServingAssistant(load_assistant(Settings(home), Switching()))
+    body = {"model": "daozhen", "messages": [{"role": "user", "content": "探视住院病人有什么规定"}], "stream": stream}
+    with TestClient(make_api(assistant), base_url="http://127.0.0.1") as client:
+        for generation, mark in ((older, MARKS[0]), (newer, MARKS[1])):
+            point_at(home / "index", generation)
+            response = client.post("/v1/chat/completions", json=body)
+            assert response.headers["x-daozhen-generation"] == generation
+            assert set(re.findall(rf"([{MARKS}])版", response.text)) == {mark}
+    assert len(switched) == 2

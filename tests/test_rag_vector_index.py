@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 
-from rag.vector_index import VectorIndex
+from rag.vector_index import VectorIndex, blocks_of
 
 RNG = np.random.default_rng(4)
 
@@ -27,15 +28,26 @@ def exact(query, k, admitted=None):
     return np.argsort(-cosines, kind="stable")[:k].tolist()
 
 
+def written(folder, vectors, exact_up_to=10_000):
+    return VectorIndex.write(folder, vectors.shape[1], [vectors[:1000], vectors[1000:]], exact_up_to)
+
+
 @pytest.fixture(params=["exact", "lists"])
 def index(request, tmp_path):
-    VectorIndex.build(VECTORS, 10_000 if request.param == "exact" else 1000).save(tmp_path)
+    written(tmp_path, VECTORS, 10_000 if request.param == "exact" else 1000)
     return VectorIndex.load(tmp_path)
 
 
-def test_the_search_is_chosen_by_size_and_said():
-    assert VectorIndex.build(VECTORS, 10_000).search_kind == "exact"
-    assert "refined" in VectorIndex.build(VECTORS, 1000).search_kind
+def test_the_search_is_chosen_by_size_and_said(tmp_path):
+    assert written(tmp_path, VECTORS, 10_000).search_kind == "exact"
+    assert "refined" in written(tmp_path, VECTORS, 1000).search_kind
+
+
+def test_the_file_of_vectors_is_the_one_faiss_itself_would_write(tmp_path):
+    flat = faiss.IndexFlatIP(VECTORS.shape[1])
+    flat.add(VECTORS)
+    written(tmp_path, VECTORS)
+    assert (tmp_path / "vectors.faiss").read_bytes() == faiss.serialize_index(flat).tobytes()
 
 
 @pytest.mark.parametrize("share", [None, 0.5, 0.01])
@@ -65,20 +77,36 @@ def test_fewer_than_asked_for_come_back_where_there_are_fewer(index):
     assert not len(index.nearest(QUERIES[0], 10, np.zeros(len(VECTORS), dtype=bool))[0])
 
 
-def test_an_update_finds_what_a_rebuild_finds(index):
+def test_an_update_finds_what_a_rebuild_finds(index, tmp_path):
     kept, new = np.arange(0, 4000, 2), unit_rows(300)
-    updated = index.updated(kept, new, 10_000 if index.lists is None else 1000)
+    blocks = [*blocks_of(index.vectors, kept), new]
+    (tmp_path / "next").mkdir()
+    updated = VectorIndex.write(tmp_path / "next", 32, blocks, 10_000 if index.lists is None else 1000, index, kept)
     whole = np.concatenate([VECTORS[kept], new])
     assert np.array_equal(updated.vectors, whole)
     hits = [len(set(updated.nearest(q, 10)[0]) & set(np.argsort(-(whole @ q))[:10])) for q in QUERIES]
     assert np.mean(hits) == 10 if index.lists is None else np.mean(hits) >= 8.5  # the lists were learnt from other rows
 
 
+def test_lists_are_carried_over_row_by_row(tmp_path):
+    (tmp_path / "next").mkdir()
+    before, kept, new = written(tmp_path, VECTORS, 1000), np.arange(1, 4000, 3), unit_rows(1500)
+    updated = VectorIndex.write(tmp_path / "next", 32, [VECTORS[kept], new], 1000, before, kept)
+    assert updated.lists.ntotal == len(updated) == len(kept) + len(new)
+    assert updated.lists.nlist == before.lists.nlist  # the same centres, and every row is in the list nearest to it
+    whole = np.concatenate([VECTORS[kept], new])
+    _, nearest = updated.lists.quantizer.search(whole, 1)
+    inside = updated.lists.invlists
+    for number in range(updated.lists.nlist):
+        rows = faiss.rev_swig_ptr(inside.get_ids(number), inside.list_size(number)) if inside.list_size(number) else []
+        assert sorted(rows) == np.flatnonzero(nearest[:, 0] == number).tolist()
+
+
 def test_the_vectors_outlive_the_index_they_are_a_view_of(tmp_path):
-    VectorIndex.build(VECTORS).save(tmp_path)
+    written(tmp_path, VECTORS)
     assert np.array_equal(VectorIndex.load(tmp_path).vectors, VECTORS)
 
 
 def test_an_empty_index_finds_nothing(tmp_path):
-    VectorIndex.build(np.zeros((0, 8), dtype=np.float32)).save(tmp_path)
+    written(tmp_path, np.zeros((0, 8), dtype=np.float32))
     assert not len(VectorIndex.load(tmp_path).nearest(np.ones(8, dtype=np.float32), 3)[0])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -12,7 +15,9 @@ from langchain_tests.integration_tests import RetrieversIntegrationTests, Vector
 from knowledge.errors import IndexDamaged, InvalidUsage
 from rag.assistant import open_search
 from rag.config import Settings
+from rag.generations import current_generation
 from rag.langchain_plugs import PassageRetriever
+from rag.passage_index import PassageIndex
 from rag.vector_store import PassageVectorStore
 from tests.fakes import HashEmbedder
 
@@ -21,6 +26,31 @@ class TestVectorStore(VectorStoreIntegrationTests):
     @pytest.fixture
     def vectorstore(self, tmp_path: Path) -> PassageVectorStore:
         return PassageVectorStore(tmp_path / "store", self.get_embeddings())
+
+
+@pytest.fixture(scope="module")
+def milvus_file(tmp_path_factory) -> Iterator[Path]:
+    """One Milvus Lite for all tests of this module; each names its own alias."""
+    pytest.importorskip("langchain_milvus")
+    path = tmp_path_factory.mktemp("milvus") / "lite.db"
+    yield path
+    from milvus_lite.server_manager import server_manager_instance
+
+    server_manager_instance.release_server(str(path))
+
+
+def served_store(path: Path, index_dir: Path, embedding: object) -> PassageVectorStore:
+    """The store over an index folder, searched in Milvus."""
+    from rag.milvus_store import MilvusAddress, MilvusStore
+
+    name = f"t{hashlib.md5(str(index_dir).encode()).hexdigest()}"
+    return PassageVectorStore(index_dir, embedding, MilvusStore(MilvusAddress(str(path), name)))
+
+
+class TestVectorStoreServedByMilvus(VectorStoreIntegrationTests):
+    @pytest.fixture
+    def vectorstore(self, tmp_path: Path, milvus_file: Path) -> PassageVectorStore:
+        return served_store(milvus_file, tmp_path / "store", self.get_embeddings())
 
 
 class TestRetriever(RetrieversIntegrationTests):
@@ -41,9 +71,11 @@ class TestRetriever(RetrieversIntegrationTests):
         return "胸口痛是怎么回事"
 
 
-@pytest.fixture
-def store(tmp_path):
-    return PassageVectorStore(tmp_path / "store", HashEmbedder())
+@pytest.fixture(params=["local", "milvus"])
+def store(request, tmp_path):
+    if request.param == "local":
+        return PassageVectorStore(tmp_path / "store", HashEmbedder())
+    return served_store(request.getfixturevalue("milvus_file"), tmp_path / "store", HashEmbedder())
 
 
 def test_scores_are_cosines_best_first(store):
@@ -100,3 +132,25 @@ def test_metadata_that_is_no_json_is_refused_and_nothing_is_written(store):
 def test_delete_without_ids_empties_the_store(store):
     store.add_texts(["头痛", "发热"])
     assert store.delete() and store.similarity_search("头痛") == []
+
+
+def test_a_deleted_text_is_nowhere_in_the_files_of_the_generation_that_serves(tmp_path):
+    store = PassageVectorStore(tmp_path / "index", HashEmbedder())
+    store.add_texts(["ein Geheimnis", *(f"text {number}" for number in range(50))], ids=[str(n) for n in range(51)])
+    store.delete(["0"])
+    folder = current_generation(tmp_path / "index")
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"Geheimnis" in path.read_bytes()]
+
+
+def test_a_passage_keeps_its_place_among_the_others_through_updates(tmp_path):
+    store = PassageVectorStore(tmp_path / "index", HashEmbedder())
+    store.add_texts(["eins", "zwei", "drei", "vier"], ids=list("abcd"))
+    store.delete(["b"])
+    store.add_texts(["drei neu", "fünf"], ids=["c", "e"])
+    store.delete(["a"])
+    index = PassageIndex.open(tmp_path / "index")
+    assert [passage.text for passage in index.passages] == ["vier", "drei neu", "fünf"]
+    assert [document.page_content for document in store.get_by_ids(list("abcde"))] == ["drei neu", "vier", "fünf"]
+    for row, passage in enumerate(index.passages):
+        assert index.nearest(HashEmbedder().encode_passages([passage.text])[0], 1)[0][0] == row
+        assert int(np.argmax(index.lexical.scores(passage.text))) == row

@@ -45,6 +45,12 @@ READ = [
     ("疼痛8分", "pain_score", 8),
     ("pain 9/10", "pain_score", 9),
     ("大概五分疼，疼痛八分", "pain_score", 8),
+    ("心率六十次", "heart_rate", 60),
+    ("血压180下不来", "systolic", 180),
+    ("血压180年纪大了", "systolic", 180),
+    ("血糖13月经也乱", "glucose", 13),
+    ("血压180周末量的", "systolic", 180),
+    ("血压180多", "systolic", 180),
 ]
 MENDED = [
     ("体温101", "temperature", 38.3),
@@ -55,6 +61,18 @@ MENDED = [
     ("my bg is 50", "glucose", 2.8),
 ]
 NOT_A_VITAL = [
+    "每天测血糖三次",
+    "血糖测了3回都正常",
+    "血糖一天测四次",
+    "血压120片",
+    "体温量了38次",
+    "血氧测了50遍",
+    "my sugar 3 times a day",
+    "check glucose 4 times daily",
+    "心率24小时监测",
+    "24小时动态血压，血压24小时",
+    "heart rate 24 hour monitor",
+    "pulse 48 hours",
     "近视300度",
     "烧了3天",
     "2024/11/22来的",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from finetune.records import dialogue, write_records
 from ui.cli import main
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
@@ -35,6 +36,11 @@ def test_a_command_of_the_readme_runs(command, built_home, tmp_path, monkeypatch
     guides = tmp_path / "hospital-guides"
     guides.mkdir()
     (guides / "leaflet.txt").write_text("门诊楼一层是挂号处。", encoding="utf-8")
+    datasets = tmp_path / "datasets"
+    datasets.mkdir()
+    (datasets / "consultations.csv").write_text("question,answer\n脚后跟疼怎么办？,少走远路，去骨科看看。\n", "utf-8")
+    for name in ("records.jsonl", "clean.jsonl"):
+        write_records([dialogue("脚后跟疼怎么办？", "少走远路，去骨科看看。")], datasets / name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DAOZHEN_HOME", str(tmp_path / "home") if "rebuild" in command else str(built_home))
     assert main([part.replace("~", str(tmp_path)) for part in shlex.split(command)[1:]]) == 0

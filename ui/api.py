@@ -122,6 +122,7 @@ def make_api(serving: Serving, settings: ApiSettings = ApiSettings()) -> FastAPI
 
         The talk is rebuilt from the user messages, or carried in `daozhen.conversation`. Nothing in system and assistant
         messages is read. The `daozhen` object of the completion, or of the last chunk, holds the same for programs.
+        The header X-Daozhen-Generation names the generation of the index that all of the reply is of.
         """
         _check_model(asked.model, names)
         return await desk.answer(asked, request)
@@ -166,13 +167,14 @@ def make_api(serving: Serving, settings: ApiSettings = ApiSettings()) -> FastAPI
             here = serving.current()
             if not here.context.departments.keys() >= set(asked.departments or ()):
                 raise ApiFault(404, "department_not_found", "no department has that id", "departments")
-            search = here.search
-            found = search.search(asked.query, asked.k, only, asked.min_score)
+            generation, found = here.search.whole(
+                lambda one: (one.index.manifest.generation, one.search(asked.query, asked.k, only, asked.min_score))
+            )
             passages = [
                 PassageForm(**{name: getattr(one.passage, name) for name in _PASSAGE_FIELDS}, score=one.score)
                 for one in found
             ]
-            return RetrieveResponse(generation=here.generation, passages=passages)
+            return RetrieveResponse(generation=generation, passages=passages)
 
         found = await unless_gone(request, workers.done(work, settings.limits.seconds))
         response.headers[GENERATION_HEADER] = found.generation

@@ -83,15 +83,14 @@ def model(
 
 def _judged(data: Any, measured: list[Any], judge: str, judge_url: str, step: Any) -> dict[str, Any]:
     from finetune.pairwise_judge import Contest, judged
-    from rag.chat_models import load_writer
+    from rag.chat_models import load_chat_model
 
     settings = replace(load_settings(), model=judge, adapter="", model_url=judge_url)
-    chat_model = load_writer(settings).chat_model  # type: ignore[attr-defined]
     contests = [
         Contest(record.messages[-2].content, record.targets[-1], ours.text, theirs.text)
         for record, ours, theirs in zip(data.dialogues, *(one.answers["dialogues"] for one in measured), strict=True)
     ]
-    return judged(contests, chat_model, step)
+    return judged(contests, load_chat_model(settings), step)
 
 
 def _table(report: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import click
 
 from rag.config import load_settings, quiet_libraries
 from ui.engine_options import engine_options
+from ui.index_served import copy, store_lines, take_over
 
 if TYPE_CHECKING:
     from ingest.pipeline import RebuildOptions, RebuildReport
@@ -38,7 +39,11 @@ def index() -> None:
     daozhen index verify                        every byte against what was written
     daozhen index rollback                      the generation before takes over
     daozhen index remove ~/guides               a folder or one of its sources goes
+    daozhen index copy --to milvus              a served store takes over what serves here
     """
+
+
+index.add_command(copy)
 
 
 @index.command()
@@ -82,6 +87,7 @@ def rebuild(
             _show_plan(sources, options, as_json)
         else:
             _show_report(_rebuilt(sources, options), as_json)
+            take_over(load_settings(), keep)
 
 
 @index.command()
@@ -96,6 +102,7 @@ def remove(source: str, keep: int, as_json: bool) -> None:
     from ingest.pipeline import RebuildOptions
 
     _show_report(_rebuilt((), RebuildOptions(keep=keep, remove=source)), as_json)
+    take_over(load_settings(), keep)
 
 
 @index.command()
@@ -106,7 +113,11 @@ def status(as_json: bool) -> None:
     from rag.generations import finished_generations
     from rag.passage_index import PassageIndex
 
-    index_dir = load_settings().index_dir
+    settings = load_settings()
+    index_dir = settings.index_dir
+    if not finished_generations(index_dir) and settings.store != "local":  # a replica that only searches
+        _show(store_lines(settings), as_json)
+        return
     serving = PassageIndex.open(index_dir)
     manifest = serving.manifest
     _show(
@@ -123,6 +134,7 @@ def status(as_json: bool) -> None:
             "kept": [folder.name for folder in finished_generations(index_dir)],
             "megabytes": round(sum(seal.size for seal in manifest.files.values()) / 1e6, 1),
             "warnings": list(remembered_sources(index_dir).warnings()),
+            **store_lines(settings),
         },
         as_json,
     )
@@ -160,6 +172,7 @@ def rollback(as_json: bool) -> None:
         folder = roll_back(index_dir)
     manifest = Manifest.read(folder)
     _show({"generation": manifest.generation, "passages": manifest.passages, "documents": manifest.documents}, as_json)
+    take_over(load_settings())
 
 
 @index.command()
@@ -240,4 +253,4 @@ def _show(values: Mapping[str, Any], as_json: bool) -> None:
         return
     for key, value in values.items():
         shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
-        click.echo(f"{key:12} {shown}")
+        click.echo(f"{key:17} {shown}")

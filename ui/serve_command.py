@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "DAOZHEN_API_KEY"
 MIN_KEY_CHARS = 16
+MAX_THREADS = 256
 WORKING = 4  # threads; the rules are Python, which runs on one core at a time
 
 
@@ -34,7 +35,7 @@ WORKING = 4  # threads; the rules are Python, which runs on one core at a time
 @click.option("--model-name", "aliases", multiple=True, help="A further model name to answer to, repeatable.")
 @click.option(
     "--threads",
-    type=click.IntRange(1, 256),
+    type=click.IntRange(1, MAX_THREADS),
     help="Replies worked on at once; by default 4, and with a served model as many more as may be asked of it at once.",
 )
 @writer_options
@@ -95,10 +96,10 @@ def serve(
 
 def threads_for(writer: Writer) -> int:
     """Four that work, and one for each answer that a served model may be writing meanwhile: who waits for it holds none up."""
-    from rag.model_writer import ModelWriter
+    from rag.served_writer import ServedWriter
 
-    waiting = writer.places.number if isinstance(writer, ModelWriter) else 0
-    return min(WORKING + waiting, 256)
+    waiting = writer.limits.at_once if isinstance(writer, ServedWriter) else 0
+    return min(WORKING + waiting, MAX_THREADS)
 
 
 def read_key(key_file: Path | None) -> str | None:

@@ -18,6 +18,7 @@ from rag.config import Settings
 from rag.generations import finished_generations, roll_back
 from rag.passage_index import PassageIndex
 from rag.passage_store import KNOWLEDGE
+from rag.served_or_local import LOCAL, serve_newest
 from rag.writer_lock import writing
 
 UPLOADS = "documents"  # folder of the home folder that uploaded files go to
@@ -124,12 +125,23 @@ def _rebuild(settings: Settings, folders: tuple[Path, ...], options: RebuildOpti
     bar = st.progress(0.0, "index")
     try:
         report = rebuild_index(settings.index_dir, embedder_for(settings), folders, _drawn(bar), options)
+        _take_over(settings, _drawn(bar))
     except AssistantError as fault:
         bar.empty()
         st.error(str(fault))
         return
     bar.empty()
     _tell(report)
+
+
+def _take_over(settings: Settings, step: Callable[[str, int, int], None]) -> None:
+    """Where the settings name a served store, it serves what has just changed here; where it cannot, that is said."""
+    if settings.store == LOCAL:
+        return
+    try:
+        serve_newest(settings, step)
+    except AssistantError as fault:
+        st.error(f"{fault}. This machine's index has changed, the served store's has not.")
 
 
 def _drawn(bar: object) -> Callable[[str, int, int], None]:
@@ -154,4 +166,5 @@ def _show_generations(settings: Settings, serving: str) -> None:
     if st.button("Go back to the generation before", disabled=len(names) < 2):
         with writing(settings.index_dir):
             folder = roll_back(settings.index_dir)
+        _take_over(settings, lambda *_: None)
         st.success(f"Generation {folder.name} serves; running chats follow with their next question.")

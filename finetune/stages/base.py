@@ -170,8 +170,8 @@ def new_model(shape: BaseShape, vocabulary: int, tokenizer_file: Path) -> Any:
         bos_token_id=None,
         eos_token_id=tokenizer.token_to_id(END),
         pad_token_id=tokenizer.token_to_id(PAD),
-        attn_implementation=PLAIN_CAUSAL,
     )
+    settings._attn_implementation = PLAIN_CAUSAL
     model = LlamaForCausalLM(settings)
     for name, weight in model.named_parameters():  # what writes into the residual stream begins smaller, as in GPT-2
         if name.endswith(("o_proj.weight", "down_proj.weight")):

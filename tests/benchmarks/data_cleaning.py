@@ -1,6 +1,6 @@
 """How fast data is cleaned, and whether memory grows with the file.
 
-    python -m tests.benchmarks.data_cleaning [--megabytes 1000] [--workers 2] [--folder DIR]
+    python -m tests.benchmarks.data_cleaning [--megabytes 1000] [--exchanges 2 5] [--workers 2] [--folder DIR]
 
 Writes made-up consultations (about 3 in 100 of each defect, 5 in 100 duplicates) of that size, cleans them once, and prints
 the rows a second and the largest resident memory of the main process and of any worker, sampled twice a second.
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -65,10 +66,10 @@ DEFECTS = (
 )
 
 
-def consultation(rng: random.Random) -> bytes:
-    """One dialogue of two to five exchanges."""
+def consultation(rng: random.Random, exchanges: Sequence[int] = (2, 5)) -> bytes:
+    """One dialogue of so many exchanges, at least and at most."""
     messages = []
-    for _ in range(rng.randint(2, 5)):
+    for _ in range(rng.randint(*exchanges)):
         asked = "，".join(
             f"{rng.choice(WHEN)}{rng.choice(PLACES)}{rng.choice(FEELS)}{rng.randint(1, 60)}天了"
             for _ in range(rng.randint(2, 5))
@@ -85,11 +86,11 @@ def consultation(rng: random.Random) -> bytes:
     )
 
 
-def write_consultations(path: Path, megabytes: int, seed: int = 1) -> int:
+def write_consultations(path: Path, megabytes: int, exchanges: Sequence[int] = (2, 5), seed: int = 1) -> int:
     rng, rows, size, last = random.Random(seed), 0, 0, b""
     with path.open("wb") as out:
         while size < megabytes * 1_000_000:
-            last = last if last and rng.random() < 0.05 else consultation(rng)
+            last = last if last and rng.random() < 0.05 else consultation(rng, exchanges)
             size += out.write(last)
             rows += 1
     return rows
@@ -120,6 +121,7 @@ class MemoryWatch(threading.Thread):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[1000])
+    parser.add_argument("--exchanges", type=int, nargs=2, default=[2, 5], help="1 1: rows of question and answer")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=None)
     given = parser.parse_args()
@@ -129,7 +131,7 @@ def main() -> None:
     for megabytes in given.megabytes:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             source = Path(folder) / "made_up.jsonl"
-            write_consultations(source, megabytes)
+            write_consultations(source, megabytes, given.exchanges)
             print(f"wrote {megabytes} MB", file=sys.stderr, flush=True)
             watch = MemoryWatch()
             watch.start()

@@ -28,9 +28,9 @@ from knowledge.replies import AssistantReply
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
 from rag.dialogue import language_of
-from rag.lexical import share_covered, tokens_of
 from rag.sentences import split_sentences
 from rag.statements import BETWEEN, NO, YES
+from rag.words import share_covered, tokens_of
 from tests.benchmarks.routing import Case, own_cases, public_cases
 from tests.benchmarks.urgency import share
 from ui.ready import ready_assistant
@@ -118,7 +118,7 @@ class ScriptedPatient:
 
     def _share_said(self, words: str) -> float:
         """The share of words, by their rarity, that stand in the full text."""
-        return share_covered(self.assistant.search.index.lexical.weights(words), tokens_of(self.full.text))
+        return share_covered(self.assistant.search.index.word_weights(words), tokens_of(self.full.text))
 
 
 def talked(assistant: Assistant, first: str, full: str, language: Language) -> Talk:

@@ -86,7 +86,7 @@ def plain_bm25(data: RetrievalSet) -> list[list[int]]:
     """Another BM25 to be better than: bm25s with its own settings over characters and words, without stop words."""
     import bm25s
 
-    from rag.lexical import tokens_of
+    from rag.words import tokens_of
 
     numbers: dict[str, int] = {}
     rows = [[numbers.setdefault(token, len(numbers)) for token in tokens_of(text)] for text in data.passages]

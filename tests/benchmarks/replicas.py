@@ -21,18 +21,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.replicas import (
-    MARKS,
-    TALKS,
-    FrontEnd,
-    answers_of,
-    beside,
-    crowd,
-    front_end,
-    missing_for_nginx,
-    rebuild,
-    visit_chats,
-)
+from tests.crowd import TALKS, answers_of, beside, crowd
+from tests.replicas import MARKS, FrontEnd, front_end, missing_for_nginx, rebuild, visit_chats
 
 
 async def measure(front: FrontEnd, home: Path, guides: Path, marks: dict[str, str], options: Any) -> dict[str, Any]:

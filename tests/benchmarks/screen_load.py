@@ -22,6 +22,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import quantiles
 
 import psutil
@@ -51,13 +53,21 @@ class Chat:
 
     async def run(self, messages: int, think_seconds: float) -> None:
         async with websockets.connect(self.url, max_size=None, subprotocols=["streamlit"]) as link:
-            await link.send(self._rerun(None))
-            await self._read(link, None)
+            await self.begin(link)
             for turn in range(messages):
                 await asyncio.sleep(random.uniform(0.5, 1.5) * think_seconds)
-                begun = time.perf_counter()
-                await link.send(self._rerun(f"{self.mark}，{COMPLAINTS[(self.number + turn) % len(COMPLAINTS)]}"))
-                await self._read(link, begun)
+                await self.say(link, f"{self.mark}，{COMPLAINTS[(self.number + turn) % len(COMPLAINTS)]}")
+
+    async def begin(self, link: websockets.ClientConnection) -> None:
+        """The first screen."""
+        await link.send(self._rerun(None))
+        await self._read(link, None)
+
+    async def say(self, link: websockets.ClientConnection, text: str) -> None:
+        """A message, and the wait for its whole reply."""
+        begun = time.perf_counter()
+        await link.send(self._rerun(text))
+        await self._read(link, begun)
 
     def _rerun(self, text: str | None) -> bytes:
         message = BackMsg()
@@ -109,12 +119,9 @@ async def measure(url: str, chats: int, messages: int, think_seconds: float = 0.
     return visitors
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--chats", type=int, default=25)
-    parser.add_argument("--messages", type=int, default=3)
-    parser.add_argument("--think", type=float, default=0.0, help="Seconds a patient reads and writes, on average.")
-    options = parser.parse_args()
+@contextmanager
+def serving_chat() -> Iterator[tuple[str, psutil.Process]]:
+    """`daozhen chat` on a free port: where its WebSocket is, and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -131,9 +138,20 @@ def main() -> None:
                 if server.poll() is not None:
                     raise SystemExit("the chat did not start: run `daozhen chat` to see why") from None
                 time.sleep(0.5)
-        url = f"ws://127.0.0.1:{port}/_stcore/stream"
+        yield f"ws://127.0.0.1:{port}/_stcore/stream", psutil.Process(server.pid)
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--chats", type=int, default=25)
+    parser.add_argument("--messages", type=int, default=3)
+    parser.add_argument("--think", type=float, default=0.0, help="Seconds a patient reads and writes, on average.")
+    options = parser.parse_args()
+    with serving_chat() as (url, process):
         asyncio.run(measure(url, 1, 1))  # the assistant is loaded with the first visit
-        process = psutil.Process(server.pid)
         before = memory_mib(process)
         alone = asyncio.run(measure(url, 1, 5))
         begun = time.perf_counter()
@@ -149,9 +167,6 @@ def main() -> None:
             "memory_mib": {"before": round(before), "after": round(memory_mib(process))},
         }
         print(json.dumps(report, ensure_ascii=False, indent=1))
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
 
 
 if __name__ == "__main__":

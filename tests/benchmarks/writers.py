@@ -1,7 +1,7 @@
 """Writers side by side on the same evidence: what they write, what the gates let through, how fast.
 
-    python -m tests.benchmarks.writers tests/data/answers.jsonl --writer extractive --writer embedded
-    python -m tests.benchmarks.writers tests/data/answers.jsonl --writer embedded --writer runs/base --blind pairs.jsonl
+    python -m tests.benchmarks.writers tests/data/answers.jsonl --writer extractive --writer models/tuned
+    python -m tests.benchmarks.writers tests/data/answers.jsonl --writer models/tuned --writer extractive --blind pairs.jsonl
 
 Every question that serving would hand to a writer is handed to each of them. Survived: of the sentences written, those
 the gates let through as they are. --blind writes the whole answers of the first two writers in an order drawn by chance,
@@ -112,9 +112,7 @@ def blind_pairs(writers: list[Writer], cases: list[tuple[AnswerCase, Evidence]],
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", type=Path)
-    parser.add_argument(
-        "--writer", action="append", required=True, help="extractive, embedded, a folder, or folder+adapter"
-    )
+    parser.add_argument("--writer", action="append", required=True, help="extractive, a folder, or folder+adapter")
     parser.add_argument("--at-most", type=int, default=0)
     parser.add_argument("--blind", type=Path)
     parser.add_argument("--refused", action="store_true", help="list what the gates refused")
