@@ -18,7 +18,7 @@ CPU_SHARE = 0.6  # of the free memory
 
 def with_probed_batch(config: StageConfig, inputs: StageInputs) -> StageConfig:
     """The config with a batch size that fits, and as many rows a step as it asked for (16 where it does not say)."""
-    count, shape = counted(config, inputs), shape_of_base(config)
+    (count, _), shape = counted(config, inputs), shape_of_base(config)
     if device_name() == "cuda":
         tokens = config.training.max_tokens if config.training.packing else count.longest
         fits = _tried_on_gpu(config, tokens)

@@ -150,7 +150,10 @@ class _AdaptedLinear(torch.autograd.Function):
 
 
 class _AdaptedGatedLayer(torch.autograd.Function):
-    """down(silu(gate(x)) · up(x)), each of the three adapted. Keeps x and the two products without their adapters."""
+    """down(silu(gate(x)) · up(x)), each of the three adapted. Keeps x and the two products without their adapters.
+
+    One way back only: on a GPU it writes over what was kept, so that retain_graph would find other numbers.
+    """
 
     @staticmethod
     def forward(

@@ -1,7 +1,8 @@
 """`daozhen train --dry-run`: what a run will read, how many steps it takes, and about how much memory and time.
 
 Memory and time are estimates: weights, learnt parameters with their Adam moments, and activations by the model's shape;
-time by the floating point operations of a step at the speed a short measurement shows for this machine.
+time by the floating point operations of the steps, padding with them, at the speed a short measurement shows for this machine.
+What a layer keeps and how much of that speed training reaches were measured on a 7 B base (tests/test_finetune_plan.py).
 """
 
 from __future__ import annotations
@@ -12,17 +13,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from finetune.base_model import compute_dtype, device_name
 from finetune.preference_rows import longest
 from finetune.stage_config import StageConfig
 from finetune.stage_rows import require_files
 from finetune.supervision import TokenCount, dialogue_tokens, text_tokens
-from finetune.training import StageInputs, prepare_libraries, stage_inputs
+from finetune.training import StageInputs, prepare_libraries, stage_inputs, takes_fused_step
 
 BITS_NF4 = 4.127  # a weight with its doubly quantized scale (QLoRA, section 3)
 BYTES_LEARNT = 16  # a learnt parameter in float32, its gradient and two moments
-HELD_PER_LAYER = 14  # hidden-sized tensors a layer keeps for its gradient, where nothing is recomputed
-UTILISATION = 0.4  # of the measured matrix speed, as training reaches it
+HELD = {
+    True: (8.2, 2),
+    False: (10.2, 4),
+}  # by the fused step: tensors of hidden and inner width a layer keeps for its gradient
+UTILISATION = {"gpu, fused": 0.6, "gpu": 0.47, "cpu": 0.4}  # of the measured matrix speed, as training reaches it
+CHUNKED = ("pt", "sft")  # stages whose logits are asked for in chunks, where something is learnt
 ANSWERS = {"rm": ("chosen", "rejected"), "dpo": ("chosen", "rejected"), "kto": ("completion",)}
 PASSES = {"rm": 2, "dpo": 4, "kto": 2}  # forward passes over a row's tokens, against one answer's one
 
@@ -45,18 +52,21 @@ def plan(config: StageConfig, data_dir: Path) -> dict[str, Any]:
     prepare_libraries(config)
     require_files((*config.data, *config.evaluation), data_dir)
     inputs = stage_inputs(config, data_dir)
-    count = counted(config, inputs)
+    count, lengths = counted(config, inputs)
     shape = shape_of_base(config)
     steps = steps_of(config, count)
     step_tokens = min(count.tokens, count.tokens * config.training.epochs / max(steps, 1))
-    flops = flops_of(config, shape) * step_tokens * steps * PASSES.get(config.stage, 1)
+    chunked = config.stage in CHUNKED and config.training.logits_chunk
+    asked = count.supervised / max(count.tokens, 1) if chunked else 1.0
+    flops = flops_of(config, shape, head_share=asked) * step_tokens * steps * PASSES.get(config.stage, 1)
+    flops *= padding_factor(config, lengths)
     return {
         "stage": config.stage,
         **asdict(count),
         "steps": steps,
         "weights_gib": _gib(weight_bytes(config, shape)),
         "memory_gib": _gib(memory_bytes(config, shape, count)),
-        "seconds": float(f"{flops / (matrix_flops(config) * UTILISATION):.3g}"),
+        "seconds": float(f"{flops / (matrix_flops(config) * utilisation(config)):.3g}"),
         "device": device_name(),
     }
 
@@ -65,14 +75,14 @@ def _gib(size: float) -> float:
     return float(f"{size / 2**30:.3g}")
 
 
-def counted(config: StageConfig, inputs: StageInputs) -> TokenCount:
-    """The tokens of the rows, by the stage's own rendering."""
+def counted(config: StageConfig, inputs: StageInputs) -> tuple[TokenCount, list[int]]:
+    """The tokens of the rows, all and each row's, by the stage's own rendering."""
     count, max_tokens = TokenCount(), config.training.max_tokens
-    if config.stage in ("sft", "pt"):
+    lengths: list[int] = []
+    if config.stage in CHUNKED:
         render = dialogue_tokens if config.stage == "sft" else text_tokens
-        for _ in render(iter(inputs.train), inputs.tokenizer, max_tokens, count):
-            pass
-        return count
+        lengths += (len(tokens.input_ids) for tokens in render(iter(inputs.train), inputs.tokenizer, max_tokens, count))
+        return count, lengths
     for row in inputs.train:
         if config.stage in ANSWERS:
             tokens = longest(row, inputs.tokenizer, ANSWERS[config.stage])
@@ -88,7 +98,18 @@ def counted(config: StageConfig, inputs: StageInputs) -> TokenCount:
         count.rows += 1
         count.tokens += tokens
         count.longest = max(count.longest, tokens)
-    return count
+        lengths.append(tokens)
+    return count, lengths
+
+
+def padding_factor(config: StageConfig, lengths: list[int]) -> float:
+    """How many tokens are computed for each that is none of padding: rows are drawn at random, the longest decides."""
+    rows = config.training.batch_size or config.training.accumulate
+    if config.training.packing or not lengths:
+        return 1.0
+    ordered = np.sort(np.asarray(lengths, dtype=float))
+    drawn_longest = np.diff((np.arange(len(ordered) + 1) / len(ordered)) ** rows)  # chance of each to be it
+    return float(ordered @ drawn_longest / ordered.mean())
 
 
 def steps_of(config: StageConfig, count: TokenCount) -> int:
@@ -144,17 +165,34 @@ def weight_bytes(config: StageConfig, shape: Shape) -> float:
 
 
 def memory_bytes(config: StageConfig, shape: Shape, count: TokenCount, batch_size: int = 0) -> float:
-    """Weights, what is learnt, and the activations of the largest batch."""
+    """Weights, what is learnt, what the layers keep of the largest batch, and what is at work beside it at the worst moment."""
     training, width = config.training, compute_dtype(config.base).itemsize
     longest_row = training.max_tokens if training.packing else max(count.longest, 1)
     tokens = longest_row * (batch_size or training.batch_size or 1) * (2 if config.stage in ("rm", "dpo") else 1)
-    one_layer = tokens * (HELD_PER_LAYER * shape.hidden + 3 * shape.intermediate) * width
+    hidden, inner = HELD[takes_fused_step(config)]
+    one_layer = tokens * (hidden * shape.hidden + inner * shape.intermediate) * width
+    kept, at_work = one_layer * shape.layers, tokens * (shape.hidden + shape.intermediate) * width
     if training.gradient_checkpointing and config.adapter.method != "prefix":
-        activations = tokens * shape.hidden * width * shape.layers + 2 * one_layer
-    else:
-        activations = one_layer * shape.layers
-    logits = min(tokens, 4096) * shape.vocabulary * 4  # in chunks: never whole
-    return weight_bytes(config, shape) + BYTES_LEARNT * learnt_parameters(config, shape) + activations + logits
+        again = math.ceil(shape.layers / training.recompute_every)
+        kept = one_layer * (shape.layers - again) + tokens * shape.hidden * width * again
+        at_work += one_layer
+    activations = kept + max(at_work, logits_bytes(config, shape, tokens))
+    return weight_bytes(config, shape) + BYTES_LEARNT * learnt_parameters(config, shape) + activations
+
+
+def logits_bytes(config: StageConfig, shape: Shape, tokens: int) -> float:
+    """Two chunks: one stands while the next is made. Off a GPU their shares stand beside them in float32."""
+    if config.stage not in CHUNKED:
+        return min(tokens, 4096) * shape.vocabulary * 4
+    chunk = min(tokens, config.training.logits_chunk or tokens)
+    width = compute_dtype(config.base).itemsize
+    return 2 * chunk * shape.vocabulary * (width if device_name() == "cuda" else width + 4)
+
+
+def utilisation(config: StageConfig) -> float:
+    if device_name() != "cuda":
+        return UTILISATION["cpu"]
+    return UTILISATION["gpu, fused" if takes_fused_step(config) else "gpu"]
 
 
 def flops_of(config: StageConfig, shape: Shape, *, recomputed: bool = True, head_share: float = 1.0) -> float:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import errno
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,10 @@ from finetune.adapter import save_adapter, trainable_in_float32
 from finetune.base_model import compute_dtype, device_name
 from finetune.run_folder import RunFolder, mark_complete
 from finetune.stage_config import StageConfig
+from finetune.training_pace import CountedTokens, Pace, speed_figures
 from knowledge.errors import TrainingFailed, TrainingStopped
 
 Step = Callable[[str, int, int], object]
-WARM_STEPS = 3  # left out of the speed, where a run has more than twice as many
 _WRITE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WRITE_WORDS = (
     "no space left",
@@ -95,10 +94,10 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
     from transformers import EarlyStoppingCallback, PrinterCallback
 
     trainable_in_float32(trainer.model)
-    tokens = _CountedTokens(trainer.data_collator)
-    trainer.data_collator = tokens
-    watching = _watching(job, tokens)
-    trainer.add_callback(watching)
+    trainer.data_collator = tokens = CountedTokens(trainer.data_collator)
+    tokens.leave_out_evaluation(trainer)
+    pace = Pace(job.config, tokens)
+    trainer.add_callback(_watching(job, pace))
     trainer.remove_callback(PrinterCallback)  # it would print into what programs read
     if job.config.training.patience:
         trainer.add_callback(EarlyStoppingCallback(job.config.training.patience))
@@ -111,12 +110,13 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
         )
     with told_in_one_line(job):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        timed, seconds = watching.pace(tokens)
+        processes, told = trainer.accelerator.num_processes, _told_tokens(job)
+        timed, seconds = pace.measured()
         figures = {
             "steps": result.global_step,
             "loss": round(result.training_loss, 4),
-            "tokens": trainer.accelerator.num_processes * (tokens.seen or _told_tokens(job)),
-            **speed(job, trainer.accelerator.num_processes, timed, seconds, tokens.learnt_share),
+            "tokens": processes * (tokens.trained() or told),
+            **speed_figures(job.config, processes, timed or told, seconds, tokens.learnt_share),
         }
         model = trainer.accelerator.unwrap_model(trainer.model)
         weights = gathered(model) if trainer.is_fsdp_enabled else None
@@ -194,92 +194,32 @@ def _told_tokens(job: Job) -> int:
     return int(next((row["num_tokens"] for row in reversed(job.run.metrics()) if "num_tokens" in row), 0))
 
 
-def speed(job: Job, processes: int, tokens: int, seconds: float, learnt_share: float) -> dict[str, Any]:
-    """Tokens a second of all processes, padding left out; on a GPU also peak memory and, of pt and sft, model FLOPs utilisation.
-
-    The utilisation is what the model needs (nothing counted twice that is computed again, the head only where something is
-    learnt) over what large matrix products reach on this GPU.
-    """
-    import torch
-
-    rate = processes * (tokens or _told_tokens(job)) / max(seconds, 1e-6)
-    figures: dict[str, Any] = {"tokens_per_second": round(rate)}
-    if torch.cuda.is_available():
-        figures["peak_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
-    if torch.cuda.is_available() and job.config.stage in ("pt", "sft"):
-        from finetune.plan import flops_of, matrix_flops, shape_of_base
-
-        torch.cuda.empty_cache()
-        needed = flops_of(job.config, shape_of_base(job.config), recomputed=False, head_share=learnt_share)
-        figures["model_flops_utilisation"] = round(rate / processes * needed / matrix_flops(job.config), 3)
-    return figures
-
-
-class _CountedTokens:
-    """A collator that counts the tokens of the batches it makes, padding left out."""
-
-    def __init__(self, collator: Any) -> None:
-        self.collator, self.seen = collator, 0
-        self.batches: list[int] = []
-        self.targets = 0
-
-    def __call__(self, rows: Any) -> Any:
-        batch = self.collator(rows)
-        if isinstance(batch, Mapping):
-            masks = [value for name, value in batch.items() if name.endswith("attention_mask")]
-            self.batches.append(sum(int(mask.sum()) for mask in masks) if masks else _size(batch.get("input_ids")))
-            self.seen += self.batches[-1]
-            self.targets += _size(batch.get("targets"))
-        return batch
-
-    @property
-    def learnt_share(self) -> float:
-        return self.targets / self.seen if self.targets and self.seen else 1.0
-
-
-def _size(ids: Any) -> int:
-    return int(ids.numel()) if hasattr(ids, "numel") else 0
-
-
-def _watching(job: Job, tokens: _CountedTokens) -> Any:
-    import torch
+def _watching(job: Job, pace: Pace) -> Any:
     from transformers import TrainerCallback
 
     class Watching(TrainerCallback):
         """Draws the progress, writes the metrics, marks checkpoints as whole, stops a run whose loss is no number."""
 
-        def __init__(self) -> None:
-            self.loss, self.started = "", time.perf_counter()
-            self.warm: tuple[float, int] | None = (
-                None  # when the first steps, which compile kernels, were over, and how many
-            )
+        loss = ""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-            self.started, self.first = time.perf_counter(), state.global_step
+            pace.begin(state.global_step)
             if args.gradient_checkpointing:
                 recompute_some(model, job.config.training.recompute_every)
 
-        def pace(self, counted: _CountedTokens) -> tuple[int, float]:
-            """(tokens, seconds) of the steps after the first few, where there were enough; else of all."""
-            if self.warm is None or job.config.training.evaluate_every:
-                return counted.seen, time.perf_counter() - self.started
-            ended, steps = self.warm
-            return sum(counted.batches[steps * job.config.training.accumulate :]), time.perf_counter() - ended
+        def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            pace.took_batch()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step - self.first == WARM_STEPS and state.max_steps - self.first > 2 * WARM_STEPS:
-                if not args.use_cpu:
-                    torch.cuda.synchronize()
-                self.warm = (time.perf_counter(), WARM_STEPS)
-            rate = tokens.seen / max(time.perf_counter() - self.started, 1e-6)
-            told = f"{rate:,.0f} tokens/s" if tokens.seen else ""
+            pace.took_batch()
+            pace.end_step(state.global_step, state.max_steps)
+            told = f"{rate:,.0f} tokens/s" if (rate := pace.so_far()) else ""
             job.step(" ".join(part for part in (self.loss, told) if part), state.global_step, state.max_steps)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if not state.is_world_process_zero or not logs:
                 return
-            rate = tokens.seen / max(time.perf_counter() - self.started, 1e-6)
-            job.run.log({"step": state.global_step, **logs, "tokens_per_second": round(rate)})
+            job.run.log({"step": state.global_step, **logs, "tokens_per_second": round(pace.so_far())})
             if "loss" in logs:
                 self.loss = f"loss {float(logs['loss']):.3f}"
                 if float(logs["loss"]) != float(logs["loss"]):

@@ -165,21 +165,20 @@ def trained_model(config: StageConfig, task: Task = "causal") -> Any:
     from finetune.varlen_attention import attention_for
 
     set_seed(config.seed)
-    kernels = config.training.kernels
     base = load_base(
         config.base,
         four_bit=config.adapter.four_bit,
         task=task,
         attention=attention_for(config.base, config.training.packing),
     )
-    if kernels == "auto":
+    if config.training.kernels == "auto":
         use_liger(base)
     model = base
     if config.init_adapter:
         model = continued_adapter(base, Path(config.init_adapter), task, config.base.model)
     elif config.adapter.method != "full":
         model = new_adapter(base, config.adapter, task)
-    if config.adapter.method in ("lora", "qlora") and (kernels == "fused" or (kernels == "auto" and on_gpu())):
+    if takes_fused_step(config):
         from finetune.fused_lora import fuse_adapters
 
         fuse_adapters(model)
@@ -188,13 +187,16 @@ def trained_model(config: StageConfig, task: Task = "causal") -> Any:
     return model
 
 
-def on_gpu() -> bool:
-    return device_name() == "cuda"
+def takes_fused_step(config: StageConfig) -> bool:
+    """Whether the adapters are computed as finetune/fused_lora.py does it."""
+    kernels = config.training.kernels
+    wanted = kernels == "fused" or (kernels == "auto" and device_name() == "cuda")
+    return wanted and config.adapter.method in ("lora", "qlora")
 
 
 def use_liger(base: Any) -> bool:
     """Liger's norm, rotation and gating in place of the base's, on a GPU where liger-kernel is installed and knows the base."""
-    if not on_gpu():
+    if device_name() != "cuda":
         return False
     try:
         from liger_kernel.transformers import _apply_liger_kernel_to_instance
