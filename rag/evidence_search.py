@@ -13,11 +13,11 @@ from rag.evidence import Evidence
 from rag.facets import PassageFilter
 from rag.gates import holds_instructions
 from rag.passages import Passage, RetrievedPassage
+from rag.patient import told_of
 from rag.relevance import RelevanceFeatures, features_of, lead_of, load_relevance
 from rag.retriever import HybridSearch
 from rag.sentence_choice import is_for_others
 from rag.subjects import Subject, folded
-from rag.support import populations
 from rag.topics import asks, aspects_of, topics_of
 from rag.words import tokens_of
 
@@ -175,7 +175,7 @@ def _by_source(
     for entry in sorted(found, key=lambda entry: -entry.score):
         passages[entry.passage.source_id].append(entry)
     leading = {entry.department.id for entry in asked.departments[:2]}
-    told = populations(f"{asked.told} {asked.query}")
+    told = told_of(f"{asked.told} {asked.query}")
     where_to = "department" in topics_of(asked.question, asked.language)
 
     def worth(entries: list[RetrievedPassage]) -> float:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from knowledge.red_flags import YEARS_PER_UNIT
 from rag.scope import clause_of
+from rag.support import populations
+from rag.wording import normalise
+
+GROWN_UP = 14  # years: paediatric departments see those below
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,15 @@ def find_patient(text: str, pregnant: bool | None) -> Patient:
     age = _age(text, relation)
     sex = (known.sex if known else None) or _sex(text, relation) or ("female" if pregnant else None)
     return Patient(relation, age, known.assumed_ages if known else (), sex, pregnant)
+
+
+def told_of(text: str) -> set[str]:
+    """Whom the patient's words are about, by the names in contrasts.yaml; an age tells of a child as a word does."""
+    about = populations(text)
+    age = find_patient(normalise(text), None).age_years
+    if age is not None and age < GROWN_UP:
+        about |= {"baby", "child"} if age < 1 else {"child"}
+    return about
 
 
 def relation_of(text: str) -> str:

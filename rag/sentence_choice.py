@@ -11,6 +11,7 @@ from knowledge.guidelines import SECTIONS
 from rag.evidence import Evidence
 from rag.medicines import may_be_shown
 from rag.passages import Passage
+from rag.patient import told_of
 from rag.sentences import split_sentences
 from rag.subjects import YOUNG, words_of
 from rag.support import populations
@@ -152,7 +153,7 @@ def is_for_others(text: str, told: Set[str]) -> bool:
 def _may_stand(text: str, passage: Passage, evidence: Evidence) -> bool:
     if len(text) < MIN_SENTENCE_CHARS[evidence.language] or text.endswith(("？", "?", "：", ":")):
         return False
-    if is_for_others(text, populations(f"{passage.title} {evidence.told}")):
+    if is_for_others(text, populations(passage.title) | told_of(evidence.told)):
         return False
     if passage.kind == "guide" and not may_be_shown(text):
         return False

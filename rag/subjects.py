@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from knowledge.records import Language
 from rag.passages import Passage
+from rag.patient import told_of
 from rag.support import populations
 from rag.topics import content_of
 from rag.wording import normalise
@@ -128,7 +129,7 @@ class SubjectNames:
             names.setdefault(normalise(line).strip(), (AS_OTHER_NAME, False))
         for name, (surely, _) in list(names.items()):
             shorter = " ".join(_FOR_THE_YOUNG.sub(" ", name).split())
-            if for_young and shorter != name and (self.language == "zh" or len(tokens_of(shorter)) > 1):
+            if for_young and shorter != name and len(shorter) > 1:
                 names.setdefault(shorter, (surely, True))
         for name, (surely, bare) in names.items():
             if key := self._key(name):
@@ -146,7 +147,7 @@ class SubjectNames:
 
     def read(self, question: str, told: str = "") -> Subject:
         """What a question is about. told: everything the patient has said, which tells whether a child is ill."""
-        young = bool(populations(f"{told} {question}") & YOUNG)
+        young = bool(told_of(f"{told} {question}") & YOUNG)
         found, left = self._words_in(question) if self.language == "en" else self._stretches_in(question)
         rest = frozenset(tokens_of(content_of(left, self.language)))
         if self.language == "en":

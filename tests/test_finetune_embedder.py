@@ -98,7 +98,7 @@ def test_a_second_run_takes_up_every_phase_that_is_there(trained: tuple[Path, di
 
 def test_a_stopped_loop_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    from finetune import embedder_loop
+    from finetune import guarded_loop
     from finetune.guarded_loop import LoopSettings, train_loop
 
     def model() -> torch.nn.Module:
@@ -116,7 +116,7 @@ def test_a_stopped_loop_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch:
     settings = LoopSettings(steps=40, learning_rate=0.1, guard_share=1.0)
     whole, parts = model(), model()
     train_loop(whole, loss_of(whole), settings, tmp_path / "whole", "a", print)
-    monkeypatch.setattr(embedder_loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(guarded_loop, "CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
         train_loop(parts, loss_of(parts, stop_at=25), settings, tmp_path / "parts", "a", print)
     resumed = model()

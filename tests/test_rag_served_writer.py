@@ -83,9 +83,10 @@ def own(evidence) -> CitedAnswer:
 
 
 @pytest.fixture(scope="module")
-def said(own) -> list[str]:
-    """Three sentences a model may quote, none of them about when to hurry."""
-    return [sentence.text for sentence in own.sentences if sentence.part != "danger"][:3]
+def said(evidence, own) -> list[str]:
+    """At most three sentences a model may quote from what it is shown, none of them about when to hurry."""
+    shown = "\n".join(passage.text for passage in evidence.keyed().values())
+    return [one.text for one in own.sentences if one.part != "danger" and one.text in shown][:3]
 
 
 def dangers_of(answer: CitedAnswer) -> list[str]:
