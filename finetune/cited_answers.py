@@ -3,19 +3,18 @@
 The prompt is that of serving to the letter, its passages in the order the search finds them; the answer is the few
 sentences that answer, each with its key. Questions are made without a teacher: from the guides' own questions, from
 their sections, and from single sentences (the inverse cloze task of Lee et al., 2019, arXiv 1906.00300). In a share of
-the rows no passage answers, and the right answer is to say so. Beside each answer stand spoiled ones, made by rule,
-from which a reward model and preference optimisation learn what a good one is.
+the rows no passage answers, and the right answer is to say so.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from finetune.grounding import LICENCE, SOURCE, AskedPassage, Grounded, GroundingRules, Progress, may_answer
-from finetune.records import DialogueRecord, Message, PreferenceRecord
+from finetune.records import DialogueRecord, Message
 from finetune.task_prompts import DETAIL_QUESTIONS, SECTION_QUESTIONS
 from knowledge.guidelines import SECTIONS, Guide, load_guides
 from knowledge.prompts import ABSTAINS, answer_messages
@@ -54,7 +53,7 @@ class CitedRow:
 
     @property
     def text(self) -> str:
-        return written(self.answer, self.evidence) if self.answer else _abstention(self.evidence.language)
+        return written(self.answer, self.evidence) if self.answer else abstention(self.evidence.language)
 
 
 def cited_records(assistant: Assistant, rules: GroundingRules, progress: Progress = lambda *_: None) -> Grounded:
@@ -66,27 +65,10 @@ def cited_records(assistant: Assistant, rules: GroundingRules, progress: Progres
 
 def as_dialogue(row: CitedRow) -> DialogueRecord:
     """The prompt of serving and the answer, with the passages it may rest on."""
-    system, user = _prompt(row)
+    system, user = prompt_of(row)
     tags = ("grounded", "answers" if row.answer else "abstains", row.evidence.language)
     messages = (Message("user", user), Message("assistant", row.text))
     return DialogueRecord(messages, system, SOURCE, LICENCE, tags, _texts(row))
-
-
-def cited_preferences(assistant: Assistant, rules: GroundingRules, progress: Progress = lambda *_: None) -> Grounded:
-    """The cited answer beside one spoiled by rule: see SPOILERS."""
-    rng, made = random.Random(rules.seed + 1), Grounded()
-    for row in cited_rows(assistant, rules, rng, made, progress):
-        names = list(SPOILERS) if row.answer else ["answers_from_elsewhere"]
-        rng.shuffle(names)
-        for name in names:
-            spoiled = SPOILERS[name](row, rng)
-            if spoiled and spoiled.strip() != row.text.strip():
-                system, user = _prompt(row)
-                tags = ("grounded", f"spoiled:{name}", row.evidence.language)
-                pair = PreferenceRecord((Message("user", user),), row.text, spoiled, system, SOURCE, LICENCE, tags)
-                made.records.append(pair)
-                break
-    return made
 
 
 def cited_rows(
@@ -200,11 +182,13 @@ def passes(draft: DraftSentence, evidence: Evidence) -> bool:
     return read_back == [draft.text]
 
 
-def _abstention(language: Language) -> str:
+def abstention(language: Language) -> str:
+    """How a model says that the passages do not answer."""
     return ABSTAINS[language] + ("。" if language == "zh" else ".")
 
 
-def _prompt(row: CitedRow) -> tuple[str, str]:
+def prompt_of(row: CitedRow) -> tuple[str, str]:
+    """The system's and the user's words, as serving puts them."""
     evidence = row.evidence
     system, user = answer_messages(
         evidence.question,
@@ -219,76 +203,3 @@ def _prompt(row: CitedRow) -> tuple[str, str]:
 def _texts(row: CitedRow) -> tuple[str, ...]:
     """The passages a verifiable reward holds an answer against; none where to abstain is right."""
     return tuple(passage.text for passage in row.evidence.keyed().values()) if row.answer else ()
-
-
-# --- answers spoiled by rule: each gives a worse answer, or "" where it does not apply ---
-
-_NUMBER = re.compile(r"(?<![\[\d.])\d+(?![\]\d.])")
-_DENIALS: dict[Language, tuple[tuple[str, str], ...]] = {
-    "zh": (("不要", "要"), ("不能", "能"), ("不宜", "宜"), ("不需要", "需要"), ("没有", "有"), ("不会", "会")),
-    "en": ((" do not ", " do "), (" not ", " "), (" cannot ", " can "), (" never ", " always "), (" no ", " ")),
-}
-
-
-def _wrong_key(row: CitedRow, rng: random.Random) -> str:
-    """Every sentence cited to a passage that does not say it."""
-    cited = []
-    for text, _ in row.answer:
-        others = [found.passage for found in row.evidence.passages if not passes(DraftSentence(text, (found.passage,)), row.evidence)]  # fmt: skip
-        if not others:
-            return ""
-        cited.append((text, rng.choice(others)))
-    return written(cited, row.evidence)
-
-
-def _no_key(row: CitedRow, rng: random.Random) -> str:
-    return ("" if row.evidence.language == "zh" else " ").join(text for text, _ in row.answer)
-
-
-def _another_passage(row: CitedRow, rng: random.Random) -> str:
-    """Well cited, and beside the point."""
-    right = row.answer[0][1] if row.answer else None
-    others = [found.passage for found in row.evidence.passages if found.passage != right]
-    if not others:
-        return ""
-    passage = rng.choice(others)
-    texts = [sentence.text.lstrip("-•* ").strip() for sentence in split_sentences(passage.text)]
-    return written([(text, passage) for text in texts[: max(2, len(row.answer))] if text], row.evidence)
-
-
-def _another_number(row: CitedRow, rng: random.Random) -> str:
-    changed = [(_NUMBER.sub(lambda found: str(int(found[0]) + rng.choice([1, 2, 5, 10])), text), passage) for text, passage in row.answer]  # fmt: skip
-    return written(changed, row.evidence)
-
-
-def _denied(row: CitedRow, rng: random.Random) -> str:
-    changed = []
-    for text, passage in row.answer:
-        pair = next((pair for pair in _DENIALS[row.evidence.language] if pair[0] in text), None)
-        changed.append((text.replace(*pair, 1) if pair else text, passage))
-    return written(changed, row.evidence)
-
-
-def _repeated(row: CitedRow, rng: random.Random) -> str:
-    return written([*row.answer, *[row.answer[-1]] * rng.randint(2, 4)], row.evidence)
-
-
-def _cut_off(row: CitedRow, rng: random.Random) -> str:
-    text, passage = row.answer[-1]
-    return written([*row.answer[:-1], (text[: max(4, len(text) // 2)], passage)], row.evidence)
-
-
-def _gives_up(row: CitedRow, rng: random.Random) -> str:
-    return _abstention(row.evidence.language)
-
-
-SPOILERS: dict[str, Callable[[CitedRow, random.Random], str]] = {
-    "wrong_key": _wrong_key,
-    "no_key": _no_key,
-    "answers_from_elsewhere": _another_passage,
-    "another_number": _another_number,
-    "denied": _denied,
-    "repeated": _repeated,
-    "cut_off": _cut_off,
-    "gives_up": _gives_up,
-}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from finetune.cited_answers import cited_preferences, cited_records
+from finetune.cited_answers import cited_records
 from finetune.grounding import (
     Grounded,
     GroundingRules,
@@ -14,6 +14,7 @@ from finetune.grounding import (
     routing_records,
     urgency_records,
 )
+from finetune.spoiled_answers import cited_preferences
 from rag.assistant import Assistant
 
 KINDS: dict[str, Callable[[Assistant, GroundingRules, Progress], Grounded]] = {

@@ -8,10 +8,11 @@ from collections import Counter
 import pytest
 
 from finetune.asked_questions import answered_records, questions_in
-from finetune.cited_answers import SPOILERS, cited_preferences, cited_records, cited_rows
+from finetune.cited_answers import cited_records, cited_rows
 from finetune.grounding import Grounded, GroundingRules
 from finetune.grounding_check import admitted_share
 from finetune.records import as_row, from_row
+from finetune.spoiled_answers import SPOILERS, cited_preferences
 from finetune.stage_rows import SHAPES
 from knowledge.errors import InvalidUsage
 from knowledge.prompts import ABSTAINS

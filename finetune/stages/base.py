@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.base_corpus import TOKENIZER, Corpus, TextSource, ready_corpus
 from finetune.base_tokenizer import END, PAD, save_chat_tokenizer
+from finetune.plain_causal_attention import PLAIN_CAUSAL, register_plain_causal
 from knowledge.errors import MissingExtra, TrainingFailed
 
 if TYPE_CHECKING:
@@ -177,34 +178,6 @@ def new_model(shape: BaseShape, vocabulary: int, tokenizer_file: Path) -> Any:
         if name.endswith(("o_proj.weight", "down_proj.weight")):
             weight.data.div_(math.sqrt(2 * shape.layers))
     return model
-
-
-PLAIN_CAUSAL = "plain_causal"
-
-
-def register_plain_causal() -> None:
-    """Attention over whole windows: no mask is made, so that torch takes its flash kernel, compiled or not."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-
-    AttentionInterface.register(PLAIN_CAUSAL, plain_causal_attention)
-    AttentionMaskInterface.register(PLAIN_CAUSAL, lambda *_args, **_kwargs: None)
-
-
-def plain_causal_attention(
-    module: Any, query: Any, key: Any, value: Any, attention_mask: Any, scaling: float | None = None, **_: Any
-) -> tuple[Any, None]:
-    """query, key, value: (rows, heads, tokens, width)."""
-    from torch.nn.functional import scaled_dot_product_attention
-
-    groups = query.shape[1] // key.shape[1]
-    out = scaled_dot_product_attention(
-        query,
-        key.repeat_interleave(groups, 1),
-        value.repeat_interleave(groups, 1),
-        is_causal=True,
-        scale=scaling,
-    )
-    return out.transpose(1, 2).contiguous(), None
 
 
 class Windows:
