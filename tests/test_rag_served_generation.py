@@ -17,6 +17,7 @@ from knowledge.errors import CopyStopped, InvalidSettings, InvalidUsage, Missing
 from rag.config import Settings
 from rag.facets import PassageFilter
 from rag.generations import roll_back
+from rag.manifest import FORMAT_VERSION
 from rag.milvus_store import MilvusAddress, MilvusStore, _generation_of
 from rag.passage_index import PassageIndex
 from rag.retriever import HybridSearch
@@ -201,7 +202,7 @@ def test_small_files_that_are_not_as_written_or_of_another_version_do_not_serve(
     with monkeypatch.context() as newer:
         newer.setattr("rag.manifest.FORMAT_VERSION", 99)
         with pytest.raises(
-            StoreUnavailable, match="index format 2, this version reads 99; run `daozhen index rebuild`"
+            StoreUnavailable, match=f"index format {FORMAT_VERSION}, this version reads 99; run `daozhen index rebuild`"
         ):
             ServedGeneration.open(own, generation, elsewhere)
     with monkeypatch.context() as newer:
