@@ -11,7 +11,7 @@ chat: $(VENV)/.installed
 	$(BIN)/daozhen chat
 
 test: $(VENV)/.installed-for-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(VENV)/.installed-for-tests
 	$(BIN)/python -m pytest -m slow

@@ -85,7 +85,7 @@ def both(store, tmp_path_factory) -> tuple[PassageIndex, ServedGeneration]:
     return index, ServedGeneration.open(own, index.manifest.generation, folder / "elsewhere")
 
 
-@pytest.mark.parametrize("only", FILTERS, ids=str)
+@pytest.mark.parametrize("only", FILTERS, ids=[f"filter {number}" for number in range(len(FILTERS))])
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_search_finds_the_same_with_the_same_scores(question, only, both):
     local, served = (HybridSearch(one, EMBEDDER) for one in both)
