@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from finetune.grounding import LICENCE, SOURCE, AskedPassage, Grounded, GroundingRules, Progress, may_answer
 from finetune.records import DialogueRecord, Message
 from finetune.task_prompts import DETAIL_QUESTIONS, SECTION_QUESTIONS
+from knowledge.departments import load_departments
 from knowledge.guidelines import SECTIONS, Guide, load_guides
 from knowledge.prompts import ABSTAINS, answer_messages
 from knowledge.records import Language
@@ -150,16 +151,14 @@ def _row(one: AskedSentences, assistant: Assistant, rules: GroundingRules, rng: 
 
 def evidence_over(one: AskedSentences, shown: Sequence[Passage], rng: random.Random) -> Evidence:
     """What a writer would be given; how urgent it is is drawn, since it does not change what the passages say."""
-    department = assistant_department(one.guide, one.language)
+    department = first_department(one.guide, one.language)
     level = rng.choice([UrgencyLevel.HOME, UrgencyLevel.IV, UrgencyLevel.IV, UrgencyLevel.III])
     found = tuple(RetrievedPassage(passage, 1.0) for passage in shown)
     return Evidence(one.question, one.language, level, department, {}, found, told=one.question)
 
 
-def assistant_department(guide: Guide, language: Language) -> str:
+def first_department(guide: Guide, language: Language) -> str:
     """The name of the guide's first department."""
-    from knowledge.departments import load_departments
-
     departments = load_departments()
     first = next((departments[name] for name in guide.header.departments if name in departments), None)
     return first.name.in_language(language) if first else ""

@@ -273,24 +273,27 @@ class Collection:
         return sorted(found, key=lambda one: int(one["row"]))
 
 
+_GIVEN = "vectors and words come with rows and queries; the store is never asked to make any"
+
+
 class _GivenVectors(Embeddings):
     """Where langchain-milvus asks for a model: the vectors are given with the rows and the queries."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        raise NotImplementedError
+        raise TypeError(_GIVEN)
 
     def embed_query(self, text: str) -> list[float]:
-        raise NotImplementedError
+        raise TypeError(_GIVEN)
 
 
 class _GivenWords(BaseSparseEmbedding):
     """The same for the words."""
 
     def embed_documents(self, texts: list[str]) -> list[dict[int, float]]:
-        raise NotImplementedError
+        raise TypeError(_GIVEN)
 
     def embed_query(self, query: str) -> dict[int, float]:
-        raise NotImplementedError
+        raise TypeError(_GIVEN)
 
 
 def _generation_of(collection: str, name: str) -> str | None:

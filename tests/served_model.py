@@ -12,6 +12,11 @@ from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from knowledge.replies import CitedAnswer
+from rag.evidence import Evidence
+from rag.writers import Writer
+from rag.written_answer import written_answer
+
 Plan = Callable[["Request"], None]
 NAME = "some-model"
 
@@ -186,3 +191,14 @@ def ends_after(sentences: Iterable[str], then: str) -> Plan:
 
 def refuses(status: int, **headers: str) -> Plan:
     return lambda request: request.refuse(status, **headers)
+
+
+def answered(evidence: Evidence, writer: Writer) -> CitedAnswer:
+    """The whole answer a writer gives."""
+    pieces = written_answer(writer, evidence)
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as whole:
+            assert isinstance(whole.value, CitedAnswer)
+            return whole.value

@@ -25,10 +25,9 @@ from rag.gates import Admitted, judge
 from rag.model_writer import ModelWriter, said_aloud
 from rag.passages import Passage, RetrievedPassage
 from rag.served_writer import Rest, ServedLimits, ServedWriter, may_pass, retry_after
-from rag.writers import ExtractiveWriter, Writer
-from rag.written_answer import written_answer
+from rag.writers import ExtractiveWriter
 from tests.fakes import ScriptedChatModel
-from tests.served_model import NAME, Plan, Request, ServedModel, dies_after, ends_after, refuses, says, speak
+from tests.served_model import NAME, Plan, Request, ServedModel, answered, dies_after, ends_after, refuses, says, speak
 from ui.serve_command import threads_for
 
 QUICK = ServedLimits(
@@ -45,16 +44,6 @@ def evidence_for(assistant, question: str) -> Evidence:
     found = gather_evidence(Asked.alone(question, "zh"), assistant.search.current(), 6)
     assert found is not None
     return found
-
-
-def answered(evidence: Evidence, writer: Writer) -> CitedAnswer:
-    pieces = written_answer(writer, evidence)
-    while True:
-        try:
-            next(pieces)
-        except StopIteration as whole:
-            assert isinstance(whole.value, CitedAnswer)
-            return whole.value
 
 
 def writer_at(url: str, limits: ServedLimits = QUICK, seconds: float = 5.0, **changes) -> ServedWriter:

@@ -14,29 +14,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from knowledge.replies import CitedAnswer
 from rag import load_assistant
 from rag.chat_models import load_writer
 from rag.config import Settings, load_settings, quiet_libraries
-from rag.evidence import Evidence
 from rag.evidence_search import Asked, gather_evidence
-from rag.writers import ExtractiveWriter, Writer
-from rag.written_answer import written_answer
-from tests.served_model import NAME, Plan, Request, ServedModel, dies_after, ends_after, refuses, says, speak
+from rag.writers import ExtractiveWriter
+from tests.served_model import NAME, Plan, Request, ServedModel, answered, dies_after, ends_after, refuses, says, speak
 from ui.ready import ensure_index
 
 QUESTION = "高血压患者每天能吃多少盐"
 AT_ONCE = 50
-
-
-def answered(evidence: Evidence, writer: Writer) -> CitedAnswer:
-    pieces = written_answer(writer, evidence)
-    while True:
-        try:
-            next(pieces)
-        except StopIteration as whole:
-            assert isinstance(whole.value, CitedAnswer)
-            return whole.value
 
 
 def plans_for(said: list[str]) -> dict[str, list[Plan]]:
