@@ -11,25 +11,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import os
+import random
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
-from finetune.base_tokenizer import ASSISTANT, END, SPECIAL, SYSTEM, USER, train_base_tokenizer
-from finetune.copying_tasks import copying_tasks
+from finetune.altered_words import altered
+from finetune.base_tokenizer import ASSISTANT, END, SYSTEM, USER, train_base_tokenizer
+from finetune.copying_tasks import Told, copying_tasks
 from finetune.records import DialogueRecord, PlainTextRecord, from_row
 from finetune.row_files import BadRow, opened, rows_of
 from knowledge.errors import TrainingFailed
 
 Progress = Callable[[str], None]
+T = TypeVar("T")
 TOKENIZER, HELD_OUT, FIGURES = "tokenizer.json", "held_out", "figures.json"
 TOKENIZER_CHARS = 2_500_000  # of each source: enough for its words, and no source outweighs the others
 MOST_TOKENS = 65_536  # ids are kept in 16 bits
 TEXTS_A_STEP = 4000
+MUCH_BYTES = 4_000_000  # of files, from which starting processes pays
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,9 @@ class TextSource:
 
     file: records (.jsonl of `daozhen data convert`), or plain text, a paragraph a line; .xz too. share: the part of it that
     is read. copying: the text is not read as it is but as questions over its passages (finetune/copying_tasks.py), each
-    passage so many times; 0 reads it as it is. weight, late_weight: how often its windows are drawn beside others', before and after the run's late part.
-    licence, origin: for the model card.
+    passage so many times; 0 reads it as it is. altered: of cited dialogues, the share in which words are exchanged, for
+    nobody to know them by heart (finetune/altered_words.py). weight, late_weight: how often its windows are drawn beside
+    others', before and after the run's late part. licence, origin: for the model card.
     """
 
     name: str
@@ -48,6 +55,7 @@ class TextSource:
     origin: str
     share: float = 1.0
     copying: int = 0
+    altered: float = 0.0
     weight: float = 1.0
     late_weight: float = 1.0
 
@@ -71,7 +79,7 @@ def ready_corpus(
     made_from = [
         vocabulary,
         held_out_share,
-        *({"name": one.name, "file": one.file, "share": one.share, "copying": one.copying} for one in sources),
+        *({key: getattr(one, key) for key in ("name", "file", "share", "copying", "altered")} for one in sources),
     ]
     fingerprint = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
     figures_file = folder / FIGURES
@@ -99,58 +107,91 @@ def _prepare(
         raise TrainingFailed(f"{data_dir}: none of {', '.join(absent)} is there; give the folder with --data")
     for file in absent:
         tell(f"{file} is not in {data_dir}; left out")
-    texts = {source.name: documents_of(source, data_dir) for source in there}
+    tell("texts …")
+    texts = dict(zip((one.name for one in there), _read_together(there, data_dir, held_out_share), strict=True))
     tell("tokenizer …")
     tokenizer = train_base_tokenizer(
-        (text for some in texts.values() for text in _up_to(some, TOKENIZER_CHARS)), vocabulary
+        (text for kept, _ in texts.values() for text in _up_to(kept, TOKENIZER_CHARS)), vocabulary
     )
     (folder / HELD_OUT).mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / TOKENIZER))
     tokens, characters = {}, {}
-    for name, some in texts.items():
-        kept = [not _is_held_out(text, held_out_share) for text in some]
-        for path, wanted in ((folder / f"{name}.npy", True), (folder / HELD_OUT / f"{name}.npy", False)):
-            ids = token_stream(tokenizer, [text for text, one in zip(some, kept, strict=True) if one is wanted])
-            np.save(path, ids)
-            if wanted:
-                tokens[name] = len(ids)
-        characters[name] = sum(len(text) for text, one in zip(some, kept, strict=True) if one)
+    for name, (kept, held_out) in texts.items():
+        ids = token_stream(tokenizer, kept)
+        np.save(folder / f"{name}.npy", ids)
+        np.save(folder / HELD_OUT / f"{name}.npy", token_stream(tokenizer, held_out))
+        tokens[name], characters[name] = len(ids), sum(map(len, kept))
         tell(f"{name}: {characters[name]:,} characters, {tokens[name]:,} tokens")
     return {"vocabulary": tokenizer.get_vocab_size(), "tokens": tokens, "characters": characters, "absent": absent}
 
 
-def documents_of(source: TextSource, data_dir: Path) -> list[str]:
-    """What the base reads of a source, one document a text."""
-    read = list(_records_of(data_dir / source.file)) if source.copying else list(texts_of(data_dir / source.file))
-    kept = _shared(read, source.share)
-    return [as_chat(task) for task in copying_tasks(kept, 1, source.copying)] if source.copying else kept
+def _read_together(sources: list[TextSource], data_dir: Path, share: float) -> list[tuple[list[str], list[str]]]:
+    """documents_of each source, in processes of their own where there is much to read."""
+    if sum((data_dir / one.file).stat().st_size for one in sources) < MUCH_BYTES:
+        return [documents_of(one, data_dir, share) for one in sources]
+    with ProcessPoolExecutor(min(len(sources), os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(documents_of, one, data_dir, share) for one in sources]
+        return [one.result() for one in waiting]
 
 
-def _records_of(path: Path) -> Iterator[str]:
-    """The plain words of a file's documents: a dialogue's turns one after the other, without the marks of a chat."""
-    marks = re.compile("|".join(re.escape(mark) for mark in SPECIAL))
-    for text in texts_of(path):
-        yield marks.sub("\n", text).strip()
+def documents_of(source: TextSource, data_dir: Path, held_out_share: float) -> tuple[list[str], list[str]]:
+    """What the base reads of a source, one document a text, and what is kept back: whole texts, before tasks are made."""
+    path = data_dir / source.file
+    if source.copying:
+        stories = _shared(list(stories_of(path)), source.share)
+        return _parted(
+            stories, held_out_share, lambda some: [as_chat(task) for task in copying_tasks(some, 1, source.copying)]
+        )
+    rng = random.Random(source.file)
+
+    def read(some: list[DialogueRecord | PlainTextRecord]) -> list[str]:
+        return [as_text(altered(one, rng) if _drawn(one, source.altered, rng) else one) for one in some]
+
+    return _parted(_shared(list(records_of(path)), source.share), held_out_share, read)
 
 
-def texts_of(path: Path) -> Iterator[str]:
-    """The documents of a file as the base reads them. Raises TrainingFailed naming file and line."""
+def _drawn(record: DialogueRecord | PlainTextRecord, share: float, rng: random.Random) -> TypeGuard[DialogueRecord]:
+    return isinstance(record, DialogueRecord) and rng.random() < share
+
+
+def _parted(texts: list[T], held_out_share: float, read: Callable[[list[T]], list[str]]) -> tuple[list[str], list[str]]:
+    held = [_is_held_out(repr(text), held_out_share) for text in texts]
+    return (
+        read([text for text, one in zip(texts, held, strict=True) if not one]),
+        read([text for text, one in zip(texts, held, strict=True) if one]),
+    )
+
+
+def stories_of(path: Path) -> Iterator[Told]:
+    """The plain words of a file's documents; of a dialogue what was answered, with the question of its first turn."""
+    for record in records_of(path):
+        if isinstance(record, DialogueRecord):
+            replies = "\n".join(turn.content for turn in record.messages if turn.role == "assistant")
+            yield Told(replies, record.messages[0].content)
+        else:
+            yield Told(record.text)
+
+
+def records_of(path: Path) -> Iterator[DialogueRecord | PlainTextRecord]:
+    """The documents of a file. Raises TrainingFailed naming file and line."""
     if ".jsonl" not in path.name:
         with opened(path) as lines:
-            yield from (text for line in lines if (text := line.strip()))
+            yield from (PlainTextRecord(text) for line in lines if (text := line.strip()))
         return
     for row in rows_of(path):
         if isinstance(row, BadRow):
             raise TrainingFailed(f"{path.name}:{row.line}: {row.problem}")
         record = from_row(row.value)
-        if isinstance(record, DialogueRecord):
-            yield as_chat(record)
-        elif isinstance(record, PlainTextRecord):
-            yield record.text
-        else:
+        if not isinstance(record, (DialogueRecord, PlainTextRecord)):
             raise TrainingFailed(
                 f"{path.name}:{row.line}: a base reads dialogues and texts, not {row.value['kind']} records"
             )
+        yield record
+
+
+def as_text(record: DialogueRecord | PlainTextRecord) -> str:
+    """A document as the base reads it."""
+    return as_chat(record) if isinstance(record, DialogueRecord) else record.text
 
 
 def as_chat(record: DialogueRecord) -> str:
@@ -176,8 +217,8 @@ def _is_held_out(text: str, share: float) -> bool:
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF < share
 
 
-def _shared(texts: list[str], share: float) -> list[str]:
-    return texts if share >= 1 else texts[: max(1, round(share * len(texts)))]
+def _shared(some: list[T], share: float) -> list[T]:
+    return some if share >= 1 else some[: max(1, round(share * len(some)))]
 
 
 def _up_to(texts: Sequence[str], characters: int) -> list[str]:

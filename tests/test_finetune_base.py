@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.base_corpus import TextSource, as_chat, ready_corpus, texts_of
+from finetune.altered_words import altered
+from finetune.base_corpus import TextSource, as_chat, ready_corpus, records_of, stories_of
 from finetune.base_tokenizer import ASSISTANT, END, USER, train_base_tokenizer
-from finetune.copying_tasks import copying_tasks
-from finetune.records import dialogue, write_records
+from finetune.copying_tasks import Told, copying_tasks
+from finetune.records import DialogueRecord, Message, dialogue, write_records
 from knowledge.errors import TrainingFailed
 from knowledge.prompts import ABSTAINS
 
@@ -87,7 +89,7 @@ def test_a_row_a_base_cannot_read_is_named_by_file_and_line(tmp_path):
         '{"kind": "preference", "prompt": [{"role": "user", "content": "a"}], "chosen": "b", "rejected": "c"}\n'
     )
     with pytest.raises(TrainingFailed, match=r"pairs\.jsonl:1"):
-        list(texts_of(file))
+        list(records_of(file))
 
 
 def tiny_config(**changes):
@@ -173,20 +175,70 @@ STORY = " ".join(
 
 
 def test_a_copying_task_asks_for_a_sentence_that_stands_in_the_passage_it_cites():
-    tasks = list(copying_tasks([LONG, STORY], seed=3, rounds=4))
+    tasks = list(copying_tasks([Told(LONG), Told(STORY)], seed=3, rounds=4))
     assert len(tasks) > 5
     for task in tasks:
-        answer = task.targets[0]
-        if answer.rstrip("。.") in ABSTAINS.values():
-            continue
-        shown = dict(re.findall(r"^\[(\d)\] .*\n(.+)$", task.asked, re.MULTILINE))
-        for sentence, key in re.findall(r"(.+?)\s?\[(\d)\]\s?", answer):
-            assert sentence.strip() in shown[key]
+        if task.targets[0].rstrip("。.") not in ABSTAINS.values():
+            assert_every_sentence_stands_where_it_is_cited(task)
+
+
+def assert_every_sentence_stands_where_it_is_cited(task):
+    shown = dict(re.findall(r"^\[(\d)\] .*\n(.+)$", task.asked, re.MULTILINE))
+    cited = re.findall(r"(.+?)\s?\[(\d)\]\s?", task.targets[0])
+    assert cited
+    for sentence, key in cited:
+        assert sentence.strip() in shown[key]
+
+
+def test_a_text_told_in_answer_to_a_question_is_asked_for_by_it(tmp_path):
+    file = tmp_path / "asked.jsonl"
+    write_records([dialogue(f"老人摔了第{n}次怎么办", LONG[40 * n : 40 * n + 160]) for n in range(20)], file)
+    stories = list(stories_of(file))
+    assert stories[3].question == "老人摔了第3次怎么办"
+    tasks = list(copying_tasks(stories, seed=1, rounds=3))
+    assert sum("老人摔了第" in task.asked for task in tasks) > len(tasks) / 3
+
+
+def test_a_name_in_chinese_makes_no_english_text_chinese():
+    tasks = list(copying_tasks([Told(STORY + " She said 好. " + STORY)], seed=1, rounds=2))
+    assert tasks and all("Passages" in task.asked for task in tasks)
+
+
+CITED = DialogueRecord(
+    (
+        Message("user", "资料:\n\n[1] 晕车\n坐车前睡够12小时，晕车会轻一些。坐在前排看远处。\n\n患者说: 晕车怎么办"),
+        Message("assistant", "坐车前睡够12小时，晕车会轻一些。[1]坐在前排看远处。[1]"),
+    ),
+    passages=("坐车前睡够12小时，晕车会轻一些。坐在前排看远处。",),
+)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_altered_words_are_exchanged_in_passage_and_answer_alike(seed):
+    other = altered(CITED, random.Random(seed))
+    assert_every_sentence_stands_where_it_is_cited(other)
+    assert other.targets != CITED.targets and "12小时" not in other.targets[0]
+    assert other.passages[0] in other.asked and re.findall(r"\[\d\]", other.asked) == ["[1]"]
+
+
+def test_an_abstention_is_not_altered():
+    abstention = dialogue("资料:\n\n[1] 晕车\n坐在前排看远处。\n\n患者说: 头疼", "资料不足。")
+    assert altered(abstention, random.Random(1)) is abstention
+
+
+def test_the_tokens_of_an_answer_are_those_after_the_assistants_mark_up_to_the_end_mark():
+    torch = pytest.importorskip("torch")
+    from finetune.stages.base import answer_tokens
+
+    _pad, end, system, user, assistant = range(5)
+    row = [9, 9, end, system, 8, end, user, 8, 8, end, assistant, 7, 7, end, 9, user, 8, end, assistant, 7]
+    told = [at for at, inside in enumerate(answer_tokens(torch.tensor([row]))[0].tolist()) if inside]
+    assert told == [11, 12, 13, 19]
 
 
 def test_tasks_are_the_same_for_the_same_seed_and_others_in_another_round():
-    once = [task.asked for task in copying_tasks([LONG], seed=3, rounds=2)]
-    assert once == [task.asked for task in copying_tasks([LONG], seed=3, rounds=2)]
+    once = [task.asked for task in copying_tasks([Told(LONG)], seed=3, rounds=2)]
+    assert once == [task.asked for task in copying_tasks([Told(LONG)], seed=3, rounds=2)]
     assert len(set(once)) == len(once)
 
 
