@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 STAGE = "base"
 RECIPE = "recipe.json"
-TIMES_MEASURED = 8  # while it trains
+TIMES_MEASURED, FEW_MEASURED = 4, 12  # while it trains: how often, and windows of each source
 MOST_MEASURED, MEASURED_TOGETHER = 48, 8  # windows of each source
 
 
@@ -121,7 +121,9 @@ def train_base(
 
     def loss_of(step: int) -> torch.Tensor:
         if step and step % max(1, steps.steps // TIMES_MEASURED) == 0:
-            tell(f"answer tokens foretold: {answers_foretold(model, corpus, config.shape.window, device)}")
+            tell(
+                f"answer tokens foretold: {answers_foretold(model, corpus, config.shape.window, device, FEW_MEASURED)}"
+            )
         ids = windows.of_step(step)
         weights = 1 + (steps.answer_weight - 1) * answer_tokens(ids)[:, 1:]
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
@@ -227,23 +229,27 @@ def held_out_perplexity(model: Any, corpus: Corpus, window: int, device: Any) ->
     """Of each source's held-out documents, in windows end to end."""
     return {
         name: round(math.exp(float(losses.sum() / losses.numel())), 2)
-        for name, losses, _, _ in _held_out_losses(model, corpus, window, device)
+        for name, losses, _, _ in _held_out_losses(model, corpus, window, device, MOST_MEASURED)
     }
 
 
-def answers_foretold(model: Any, corpus: Corpus, window: int, device: Any) -> dict[str, float]:
+def answers_foretold(
+    model: Any, corpus: Corpus, window: int, device: Any, most: int = MOST_MEASURED
+) -> dict[str, float]:
     """Of the tokens of the held-out documents' answers, given those before, the share the model holds for likeliest.
 
     One token in thirty wrong is one sentence in two: to copy surely it wants .998.
     """
     return {
         name: round(float((right * inside).sum() / inside.sum()), 4)
-        for name, _, right, inside in _held_out_losses(model, corpus, window, device)
+        for name, _, right, inside in _held_out_losses(model, corpus, window, device, most)
         if inside.sum() > 0
     }
 
 
-def _held_out_losses(model: Any, corpus: Corpus, window: int, device: Any) -> Iterator[tuple[str, Any, Any, Any]]:
+def _held_out_losses(
+    model: Any, corpus: Corpus, window: int, device: Any, most: int
+) -> Iterator[tuple[str, Any, Any, Any]]:
     """By source: of each token the loss, whether it was the likeliest, whether it belongs to an answer; (tokens,) each."""
     import numpy as np
     import torch
@@ -252,7 +258,7 @@ def _held_out_losses(model: Any, corpus: Corpus, window: int, device: Any) -> It
         length = min(window, len(stream))
         if length < 2:
             continue
-        rows = np.stack([stream[at : at + length] for at in range(0, len(stream) - length + 1, length)])[:MOST_MEASURED]
+        rows = np.stack([stream[at : at + length] for at in range(0, len(stream) - length + 1, length)])[:most]
         found = []
         with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
             for some in np.array_split(rows.astype(np.int64), -(-len(rows) // MEASURED_TOGETHER)):
