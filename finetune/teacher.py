@@ -10,13 +10,14 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from knowledge.errors import AssistantError, MissingExtra
+from rag.provider_faults import refuses, retry_after
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -128,11 +129,11 @@ class Teacher:
             except (KeyboardInterrupt, SystemExit):
                 raise
             except Exception as fault:  # every provider's client raises its own
-                problem, after = _line(fault), _asked_pause(fault)
-                if _is_final(fault):
+                if refuses(fault):
+                    problem = _line(fault)
                     break
-                if after is None:
-                    after = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
+                told = retry_after(fault)
+                problem, after = _line(fault), min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt if told is None else told)
             else:
                 self.cache.put(key, reply)
                 return value
@@ -208,22 +209,6 @@ def _line(fault: BaseException) -> str:
     return f"{type(fault).__name__}: {text[0][:160]}" if text else type(fault).__name__
 
 
-def _asked_pause(fault: Exception) -> float | None:
-    """The seconds the server asks to wait (Retry-After), or None."""
-    headers = getattr(getattr(fault, "response", None), "headers", None)
-    value = headers.get("retry-after") if headers is not None else None
-    try:
-        return min(LONGEST_PAUSE, max(0.0, float(value))) if value is not None else None
-    except ValueError:
-        return None  # a date: the growing pauses serve as well
-
-
-def _is_final(fault: Exception) -> bool:
-    """Whether asking again cannot help: the key is wrong, the model is not there, the request is refused."""
-    status = getattr(fault, "status_code", None)
-    return isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 425, 429)
-
-
 def load_teacher(
     model: str, url: str, cache: Path, budget: Budget, at_once: int, timeout_seconds: float = 120.0
 ) -> Teacher:
@@ -249,10 +234,3 @@ def load_teacher(
         raise
     except Exception as fault:  # the providers' own errors: an unknown name, a missing key
         raise TeacherFailed(f"model {model}: {_line(fault)}") from None
-
-
-def usable(values: Sequence[Any], what: str) -> Sequence[Any]:
-    """The values, if there are any."""
-    if not values:
-        raise ValueError(f"no {what} in it")
-    return values

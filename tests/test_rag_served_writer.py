@@ -7,7 +7,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ from rag.evidence_search import Asked, gather_evidence
 from rag.gates import Admitted, judge
 from rag.model_writer import ModelWriter, said_aloud
 from rag.passages import Passage, RetrievedPassage
-from rag.served_writer import Rest, ServedLimits, ServedWriter, may_pass, retry_after
+from rag.served_writer import Rest, ServedLimits, ServedWriter
 from rag.writers import ExtractiveWriter
 from tests.fakes import ScriptedChatModel
 from tests.served_model import NAME, Plan, Request, ServedModel, answered, dies_after, ends_after, refuses, says, speak
@@ -329,40 +328,6 @@ def test_a_key_of_the_environment_is_used(evidence, monkeypatch, said):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-ours")
     _, server = asked_of(evidence, says(said))
     assert server.asked[0].headers["authorization"] == "Bearer sk-ours"
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "2"}, 2.0),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
-        ({"retry-after": "-3"}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({}, None),
-    ],
-)
-def test_retry_after_is_read_in_its_forms(headers, seconds):
-    class Refused(Exception):
-        response = type("Response", (), {"headers": headers})
-
-    assert retry_after(Refused()) == seconds
-
-
-def test_retry_after_may_be_a_date():
-    class Refused(Exception):
-        response = type("Response", (), {"headers": {"retry-after": formatdate(time.time() + 30, usegmt=True)}})
-
-    assert 25 < retry_after(Refused()) <= 31
-
-
-def test_what_may_pass_and_what_does_not():
-    def fault(status: int) -> Exception:
-        return type("Fault", (Exception,), {"status_code": status})()
-
-    assert all(may_pass(fault(status)) for status in (408, 429, 500, 503, 529))
-    assert not any(may_pass(fault(status)) for status in (307, 400, 401, 404))
-    assert may_pass(ConnectionError()) and not may_pass(TypeError()) and not may_pass(KeyboardInterrupt())
 
 
 def test_no_server_may_ask_to_be_let_alone_for_ever():
