@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ingest.department_names import departments_named
 from ingest.documents import SourceSection
+from knowledge.script import holds_chinese
 
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
 _NUMBER = re.compile(r"^[\s\d.,:/%+\-~～<>≤≥=±()（）*℃°年月日]+$")
 _QUESTION = re.compile(
     r"^(?:问题?|患者提问|常见问题|标准问题?|提问|question|query|ask|q|faq|instruction|prompt|title|标题)$",
@@ -58,7 +58,7 @@ def row_line(names: Row | None, row: Row) -> str:
     filled = [(name, cell) for name, cell in cells if cell]
     if len(filled) > 1 and len({cell for _, cell in filled}) == 1:
         return filled[0][1]  # one cell over the whole row
-    chinese = any(_CHINESE.search(name + cell) for name, cell in filled)
+    chinese = any(holds_chinese(name + cell) for name, cell in filled)
     colon, semicolon, comma = ("：", "；", "，") if chinese else (": ", "; ", ", ")
     parts = []
     for name, cell in filled:

@@ -16,6 +16,7 @@ from knowledge.intake import load_intake
 from knowledge.messages import load_messages
 from knowledge.records import Language
 from knowledge.replies import CitedAnswer, MessageReply, TriageDecision
+from knowledge.script import holds_chinese
 from knowledge.urgency import UrgencyLevel
 from rag.follow_up import Situation, next_question, put
 from rag.intake import IntakeReader, without_drug_history
@@ -271,7 +272,7 @@ def checked(text: str) -> str:
 
 def language_of(text: str) -> Language:
     """The language to reply in: Chinese as soon as a Chinese character is there."""
-    return "zh" if any("\u3400" <= character <= "\u9fff" for character in text) else "en"
+    return "zh" if holds_chinese(text) else "en"
 
 
 def reply_language(text: str, conversation: Conversation) -> Language:

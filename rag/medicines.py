@@ -13,11 +13,11 @@ from typing import Literal
 
 from knowledge.medicines import load_medicines
 from knowledge.records import Language
+from knowledge.script import HAN, holds_chinese
 from rag.sentences import split_sentences
 from rag.wording import normalise
 
 Prescription = Literal["dose", "instruction"]
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
 _CLAUSE = re.compile(r"[，,；;]")
 
 
@@ -87,7 +87,7 @@ def _has_dose(sentence: str) -> bool:
 
 
 def _has_instruction(sentence: str) -> bool:
-    if not _CHINESE.search(sentence):
+    if not holds_chinese(sentence):
         return _english_instruction(sentence)
     wording = _wording()
     clauses = [clause.strip(" -") for clause in _CLAUSE.split(sentence)]
@@ -133,8 +133,8 @@ class _Wording:
         zh_names = "|".join(
             (
                 *sorted(map(re.escape, names.zh_words), key=len, reverse=True),
-                rf"[\u3400-\u9fff](?:{'|'.join(names.zh_endings)})",
-                rf"[\u3400-\u9fff]{{2}}(?:{'|'.join(names.zh_forms)})",
+                rf"[{HAN}](?:{'|'.join(names.zh_endings)})",
+                rf"[{HAN}]{{2}}(?:{'|'.join(names.zh_forms)})",
             )
         )
         en_names = rf"\b(?:{'|'.join(sorted(map(re.escape, names.en_words), key=len, reverse=True))}|[a-z]{{2,}}(?:{'|'.join(names.en_endings)})s?)\b"
