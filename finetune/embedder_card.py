@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finetune.stages.embedder import StageConfig
+    from finetune.stages.embedder import EmbedderConfig
 
 CARD = """---
 language: [zh, en]
@@ -74,7 +74,7 @@ The phases took {phases} on one NVIDIA H200.
 """
 
 
-def write_card(folder: Path, config: StageConfig, figures: dict[str, Any]) -> None:
+def write_card(folder: Path, config: EmbedderConfig, figures: dict[str, Any]) -> None:
     left_out = figures["left_out_as_repeating"]
     datasets = [
         (

@@ -12,7 +12,8 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -113,6 +114,20 @@ class RunFolder:
         """The newest checkpoint that was written to its end."""
         whole = [path for path in self.checkpoints_dir.glob("checkpoint-*") if is_complete(path)]
         return max(whole, key=_step_of, default=None)
+
+    @contextmanager
+    def new_checkpoint(self, step: int) -> Iterator[Path]:
+        """A folder for the checkpoint of that step; it appears whole or not at all, and the last two stay."""
+        folder = self.checkpoints_dir / f"checkpoint-{step}"
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        mark_complete(partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+        for older in sorted(self.checkpoints_dir.glob("checkpoint-*"), key=_step_of)[:-2]:
+            shutil.rmtree(older)
 
     def clear_partial(self) -> None:
         """Removes what an interrupted save left."""
