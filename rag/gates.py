@@ -16,12 +16,13 @@ from knowledge.prompts import ABSTAINS, ANSWER_SYSTEM
 from knowledge.records import Language
 from knowledge.replies import AnswerSentence, Citation
 from knowledge.urgency import UrgencyLevel
+from rag.clauses import nearest_sentence
 from rag.evidence import DraftSentence, Evidence
 from rag.medicines import gives_dose, may_be_shown, redacted
 from rag.passages import Passage
 from rag.planted_instructions import instructions_in
 from rag.sentences import split_sentences
-from rag.support import Claim, is_quoted, nearest_sentence, unsupported
+from rag.support import Claim, is_quoted, unsupported
 from rag.wording import normalise
 
 SEEN_SOON = UrgencyLevel.III  # from here on nothing may be said that lets a patient wait
