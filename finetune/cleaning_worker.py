@@ -11,7 +11,8 @@ import orjson
 
 from finetune.cleaning import CleaningRules, cleaned, overlaps
 from finetune.duplicates import keys_of
-from finetune.records import as_line, from_row
+from finetune.record_writer import as_line
+from finetune.records import from_row
 
 
 @dataclass(frozen=True)

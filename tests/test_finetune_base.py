@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from finetune.base_corpus import TextSource, as_chat, ready_corpus, texts_of
 from finetune.base_tokenizer import ASSISTANT, END, USER, train_base_tokenizer
 from finetune.copying_tasks import copying_tasks
-from finetune.records import dialogue, write_records
+from finetune.record_writer import write_records
+from finetune.records import dialogue
 from knowledge.errors import TrainingFailed
 from knowledge.prompts import ABSTAINS
 

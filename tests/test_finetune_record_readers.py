@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from finetune import json_rows
 from finetune.dataset_entry import InvalidRegistry
 from finetune.record_readers import FILE_READERS, READERS, ReadingRules, read_records
+from finetune.record_writer import write_records
 from finetune.records import (
     ChoiceRecord,
     DialogueRecord,
@@ -23,7 +24,6 @@ from finetune.records import (
     as_row,
     from_row,
     kind_of,
-    write_records,
 )
 from finetune.registry import load_registry
 from finetune.row_files import rows_of

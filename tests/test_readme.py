@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune.records import dialogue, write_records
+from finetune.record_writer import write_records
+from finetune.records import dialogue
 from ui.cli import main
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
