@@ -19,7 +19,7 @@ from rag.passages import Passage
 from rag.prepared import PREPARED
 
 if TYPE_CHECKING:
-    from rag.milvus_store import Collection
+    from rag.milvus_collection import Collection
 
 Row = dict[str, Any]
 

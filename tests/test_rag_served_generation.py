@@ -382,7 +382,8 @@ def test_without_the_extra_the_remedy_is_named(monkeypatch, tmp_path):
     import sys
 
     monkeypatch.setitem(sys.modules, "langchain_milvus", None)
-    monkeypatch.delitem(sys.modules, "rag.milvus_store")
+    for name in ("milvus_libraries", "milvus_collection", "milvus_store"):
+        monkeypatch.delitem(sys.modules, f"rag.{name}")
     with pytest.raises(MissingExtra, match=r"daozhen\[milvus\]"):
         connected(Settings(tmp_path, milvus_uri="a.db"))
 
