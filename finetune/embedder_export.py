@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from finetune.embedder_corpus import PairGroup
+from finetune.embedder_corpus_files import PairGroup
 from finetune.embedder_encoder import Encoder
 from finetune.embedder_graph import Precision, encoder_graph
 from finetune.embedder_quantise import activations_of, smoothed, weights_of

@@ -195,7 +195,7 @@ def quarantine(as_json: bool) -> None:
 def _rebuilt(sources: tuple[Path, ...], options: RebuildOptions) -> RebuildReport:
     quiet_libraries()
     from ingest.pipeline import rebuild_index
-    from rag.assistant import embedder_for
+    from rag.from_settings import embedder_for
     from ui.progress import progress_bar
 
     settings = load_settings()
@@ -224,7 +224,7 @@ def _show_report(report: RebuildReport, as_json: bool) -> None:
 def _show_plan(sources: tuple[Path, ...], options: RebuildOptions, as_json: bool) -> None:
     quiet_libraries()
     from ingest.pipeline import plan_rebuild
-    from rag.assistant import embedder_for
+    from rag.from_settings import embedder_for
 
     settings = load_settings()
     plan: RebuildPlan = plan_rebuild(settings.index_dir, embedder_for(settings), sources, options)

@@ -129,8 +129,8 @@ def forget(as_json: bool) -> None:
 def reader_for(settings: Settings) -> Reader:
     """The general routing over the shipped departments, and the embedder the settings name."""
     from knowledge.departments import load_departments
-    from rag.assistant import embedder_for
     from rag.case_features import Reader
+    from rag.from_settings import embedder_for
     from rag.routing import RoutingIndex
 
     embedder = embedder_for(settings)

@@ -16,16 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.embedder_corpus import (
-    FIGURES,
-    TOKENIZER,
-    HeldApart,
-    TextSource,
-    load_groups,
-    load_held_out,
-    load_text_stream,
-    prepare,
-)
+from finetune.embedder_corpus import HeldApart, TextSource, prepare
+from finetune.embedder_corpus_files import FIGURES, TOKENIZER, load_groups, load_held_out, load_text_stream
 from finetune.embedder_graph import EncoderShape
 from finetune.embedder_pairs import PairSource
 from knowledge.errors import MissingExtra, TrainingFailed
