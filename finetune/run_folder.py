@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -137,6 +137,14 @@ class RunFolder:
         for path in self.root.glob("*.partial"):
             shutil.rmtree(path, ignore_errors=True)
 
+    def take_up(self, tell: Callable[[str], object]) -> Path | None:
+        """The checkpoint an interrupted run goes on from, None for its beginning; what lies beyond it is forgotten."""
+        self.clear_partial()
+        checkpoint = self.last_checkpoint()
+        self.forget_after(_step_of(checkpoint) if checkpoint else 0)
+        tell(f"goes on from {checkpoint.name}" if checkpoint else "no whole checkpoint there; starts at the beginning")
+        return checkpoint
+
     def draw_losses(self) -> None:
         """loss.png: every curve of the metrics that tells whether it learns."""
         try:
@@ -169,6 +177,7 @@ def mark_complete(folder: Path) -> None:
 
 
 def is_complete(folder: Path) -> bool:
+    """Whether a checkpoint holds every file it was written with, at its full size."""
     try:
         sizes = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
@@ -177,6 +186,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def versions() -> dict[str, str]:
+    """The version of Python and of every library there that a run depends on."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:

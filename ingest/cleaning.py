@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-CHINESE = r"\u3400-\u9fff\uf900-\ufaff"
 _HYPHENATED = re.compile(r"([A-Za-z]{2,})[-\u2010\u00ad]\Z")
 _CLOSED = re.compile(r"[。！？!?；;：:…”』」]\s*\Z|[.][”’\"')]?\s*\Z")
 _OPENS = re.compile(

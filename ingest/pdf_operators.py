@@ -179,11 +179,9 @@ class PageInterpreter:
         for span, how in self.suspects:
             x, y = (span.x0 + span.x1) / 2, span.y + span.size * 0.3
             on_picture = any(box.holds(x, y) for box in self.content.pictures)
-            if how == "white" and (on_picture or any(box.holds(x, y) for box in self.paths.fills)):
+            on_colour = how == "white" and any(box.holds(x, y) for box in self.paths.fills)
+            if on_colour or (how in ("white", "not drawn") and on_picture):
                 self.content.spans.append(span)
-            elif how == "not drawn" and on_picture:
-                self.content.spans.append(span)
-                self.content.has_ocr_layer = True
             else:
                 self.content.hidden.setdefault(how, []).append(span.text)
 

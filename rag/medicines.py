@@ -37,13 +37,11 @@ def gives_dose(text: str) -> bool:
     return any(_has_dose(normalise(sentence.text)) for sentence in split_sentences(text))
 
 
-def instructs(text: str) -> bool:
-    """Whether a text tells the reader to start, stop or change a medicine. Leaving it to a doctor, and warnings, are none."""
-    return any(_has_instruction(normalise(sentence.text)) for sentence in split_sentences(text))
-
-
 def prescribes(text: str) -> Prescription | None:
-    """What of the two a text does first of all: give a dose, else instruct about a medicine; None where it does neither."""
+    """What a text does first of all: give a dose, else tell to start, stop or change a medicine; None where it does neither.
+
+    Leaving it to a doctor, and warnings, are no instructions.
+    """
     plain = [normalise(sentence.text) for sentence in split_sentences(text)]
     if any(map(_has_dose, plain)):
         return "dose"

@@ -17,7 +17,8 @@ from finetune.records import (
     PreferenceRecord,
     dialogue,
 )
-from finetune.rendering import CHATML, IGNORED, Template, marked_tokens, rendered_text, rendered_tokens
+from finetune.rendering import IGNORED, Template, marked_tokens, rendered_text, rendered_tokens
+from tests.tiny_chat_model import CHATML
 
 TURNS = DialogueRecord(
     (

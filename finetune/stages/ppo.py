@@ -194,11 +194,8 @@ class Policy:
         import torch
         from safetensors.torch import load_file
 
-        self.job.run.clear_partial()
-        folder = self.job.run.last_checkpoint()
-        self.job.tell(f"goes on from {folder.name}" if folder else "no whole checkpoint there; starts at the beginning")
+        folder = self.job.run.take_up(self.job.tell)
         if folder is None:
-            self.job.run.forget_after(0)
             return 0
         saved = load_file(str(folder / "learnt.safetensors"))
         for name, parameter in self._learnt():
@@ -206,7 +203,6 @@ class Policy:
         self.optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True))
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         self.pull.weight, self.scale = state["kl_weight"], RunningScale(**state["scale"])
-        self.job.run.forget_after(state["iteration"])
         return int(state["iteration"])
 
     def _learnt(self) -> Iterator[tuple[str, Any]]:
