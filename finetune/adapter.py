@@ -83,6 +83,7 @@ def require_adapter_of(folder: Path, base: str) -> None:
 
 
 def adapter_weights(folder: Path) -> dict[str, Any]:
+    """The weights in an adapter's folder, by name. Raises TrainingFailed where they cannot be read."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

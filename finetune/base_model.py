@@ -49,6 +49,7 @@ def guard_cpu_quantization() -> None:
 
 
 def device_name() -> str:
+    """Where torch computes: "cuda" where it finds a GPU, else "cpu"."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -62,6 +62,7 @@ def _origin(entry: DatasetEntry) -> str:
 
 
 def sha1_of(path: Path) -> str:
+    """The SHA-1 of a file's bytes, in hex, as dataset_info.json names it."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha1").hexdigest()
 

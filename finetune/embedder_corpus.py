@@ -186,6 +186,7 @@ def characters_a_token(streams: dict[str, np.ndarray], texts: dict[str, list[str
 
 
 def token_pairs(tokenizer: Any, pairs: Sequence[TextPair]) -> tuple[TokenRows, TokenRows]:
+    """The anchors and the positives of pairs as token ids, alike long."""
     return (
         tokenised(tokenizer, [pair.anchor for pair in pairs], LONGEST),
         tokenised(tokenizer, [pair.positive for pair in pairs], LONGEST),
@@ -193,6 +194,7 @@ def token_pairs(tokenizer: Any, pairs: Sequence[TextPair]) -> tuple[TokenRows, T
 
 
 def held_out_set(tokenizer: Any, name: str, pairs: Sequence[TextPair], distractors: Sequence[str]) -> HeldOutSet:
+    """Questions and the passages they are asked of: every positive once, and distractors that belong to none."""
     questions = list(dict.fromkeys(pair.anchor for pair in pairs))
     passages = list(dict.fromkeys([*(pair.positive for pair in pairs), *distractors]))
     asked, held = ({text: number for number, text in enumerate(some)} for some in (questions, passages))

@@ -46,6 +46,7 @@ class HeldOutSet:
 
 
 def save_group(folder: Path, group: PairGroup) -> None:
+    """Writes a group as one .npz of the corpus folder."""
     (folder / GROUPS).mkdir(parents=True, exist_ok=True)
     np.savez(
         folder / GROUPS / f"{group.name}.npz",
@@ -57,6 +58,7 @@ def save_group(folder: Path, group: PairGroup) -> None:
 
 
 def load_groups(folder: Path) -> list[PairGroup]:
+    """Every group of a corpus folder, by name."""
     groups = []
     for path in sorted((folder / GROUPS).glob("*.npz")):
         with np.load(path, allow_pickle=False) as kept:
@@ -66,6 +68,7 @@ def load_groups(folder: Path) -> list[PairGroup]:
 
 
 def save_held_out(folder: Path, held_out: HeldOutSet) -> None:
+    """Writes held-out questions as one .npz of the corpus folder."""
     (folder / HELD_OUT).mkdir(parents=True, exist_ok=True)
     np.savez(
         folder / HELD_OUT / f"{held_out.name}.npz",
@@ -76,6 +79,7 @@ def save_held_out(folder: Path, held_out: HeldOutSet) -> None:
 
 
 def load_held_out(folder: Path) -> list[HeldOutSet]:
+    """Every set of held-out questions of a corpus folder, by name."""
     sets = []
     for path in sorted((folder / HELD_OUT).glob("*.npz")):
         with np.load(path, allow_pickle=False) as kept:

@@ -111,6 +111,7 @@ def transformers_config(encoder: Encoder) -> dict[str, Any]:
 
 
 def tokenizer_config() -> dict[str, Any]:
+    """What transformers wants beside tokenizer.json."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "pad_token": PAD,
@@ -122,4 +123,5 @@ def tokenizer_config() -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Readable JSON, Chinese as it is."""
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

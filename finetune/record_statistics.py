@@ -87,6 +87,7 @@ class RecordStatistics:
 
 
 def statistics_of(records: Iterable[TrainingRecord]) -> RecordStatistics:
+    """Counted in one pass; nothing of the records is kept."""
     gathered = RecordStatistics()
     for record in records:
         gathered.add(record)

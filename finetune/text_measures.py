@@ -14,6 +14,7 @@ REPEATED = 4  # tokens of a run that counts as repeated when it comes again
 
 
 def measured_tokens(text: str) -> list[str]:
+    """What BLEU and ROUGE count: Chinese characters and other words, in small letters."""
     return _TOKEN.findall(text.lower())
 
 

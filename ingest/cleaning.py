@@ -47,6 +47,7 @@ def opens_a_paragraph(line: str) -> bool:
 
 
 def ends_a_sentence(line: str) -> bool:
+    """Whether a line ends with a mark that closes a sentence."""
     return bool(_CLOSED.search(line))
 
 

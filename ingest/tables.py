@@ -24,14 +24,17 @@ Row = Sequence[str]
 
 
 def is_question_name(name: str) -> bool:
+    """Whether a column or key of that name holds questions."""
     return bool(_QUESTION.match(name.strip()))
 
 
 def is_answer_name(name: str) -> bool:
+    """Whether a column or key of that name holds answers."""
     return bool(_ANSWER.match(name.strip()))
 
 
 def is_department_name(name: str) -> bool:
+    """Whether a column or key of that name holds departments."""
     return bool(_DEPARTMENT.match(name.strip()))
 
 
@@ -104,4 +107,5 @@ def question_sections(names: Row, rows: Iterable[Row], heading: str = "") -> Ite
 
 
 def is_question_header(names: Row) -> bool:
+    """Whether columns of these names make a sheet of questions and answers."""
     return any(map(is_question_name, names)) and any(map(is_answer_name, names))

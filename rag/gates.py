@@ -90,6 +90,7 @@ def citation_of(admitted: Admitted, key: str) -> Citation:
 
 
 def answer_sentence(admitted: Admitted, key: str) -> AnswerSentence:
+    """An admitted sentence as the answer shows it. key: of its citation."""
     return AnswerSentence(admitted.sentence.text, key, admitted.sentence.part)
 
 

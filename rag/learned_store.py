@@ -48,6 +48,7 @@ class Stored:
 
 
 def folder_of(home: Path) -> Path:
+    """Where a home folder keeps its learned routing."""
     return home / FOLDER
 
 

@@ -25,6 +25,7 @@ UPLOADS = "documents"  # folder of the home folder that uploaded files go to
 
 
 def show(settings: Settings) -> None:
+    """Draws what the index holds, and takes folders in and out."""
     index = PassageIndex.open(settings.index_dir)
     manifest = index.manifest
     for line in remembered_sources(settings.index_dir).warnings():

@@ -201,6 +201,7 @@ def device() -> str:
 
 
 def torch_or_missing_extra() -> None:
+    """Raises MissingExtra, naming what to install, where torch is not there."""
     try:
         import torch  # noqa: F401
     except ImportError:
