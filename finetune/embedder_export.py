@@ -53,19 +53,21 @@ def write_model_folder(
     weights = weights_of(encoder)
     scales: dict[str, float] = {}
     if precision == "int8" and encoder.shape.layers:
-        rng = np.random.default_rng(1)
-        texts = sorted(
-            (
-                part[row]
-                for group in groups
-                for part in (group.anchors, group.positives)
-                for row in rng.permutation(len(part))[:SAMPLE_TEXTS]
-            ),
-            key=len,
-        )
-        weights, scales = smoothed(weights, activations_of(encoder, texts, SAMPLE_TOKENS))
+        weights, scales = smoothed(weights, activations_of(encoder, sample_of(groups), SAMPLE_TOKENS))
     model = encoder_graph(weights, encoder.shape, MAX_TOKENS, precision, scales)
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
+    write_settings(folder, name, encoder)
+
+
+def sample_of(groups: Sequence[PairGroup]) -> list[np.ndarray]:
+    """Token ids of some texts of every group, the shortest first; the same texts every time."""
+    rng = np.random.default_rng(1)
+    parts = [part for group in groups for part in (group.anchors, group.positives)]
+    return sorted((part[row] for part in parts for row in rng.permutation(len(part))[:SAMPLE_TEXTS]), key=len)
+
+
+def write_settings(folder: Path, name: str, encoder: Encoder) -> None:
+    """What daozhen, transformers and sentence-transformers read beside the weights."""
     width = encoder.shape.width
     write_json(folder / SETTINGS_FILE, {"name": name, "dimension": width, "max_tokens": MAX_TOKENS})
     write_json(folder / "config.json", transformers_config(encoder))

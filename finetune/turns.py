@@ -152,5 +152,5 @@ def hh_turns(text: str) -> list[tuple[Role, str]]:
 
 
 def dialogue_of(turns: Iterable[tuple[Role, str]], system: str = "", tags: tuple[str, ...] = ()) -> DialogueRecord:
-    """A dialogue of turns in whatever order, those of one speaker in a row joined. Raises InvalidRecord."""
+    """A dialogue of turns, made to alternate. Raises InvalidRecord where nothing is answered."""
     return DialogueRecord(alternating(turns), system=system, tags=tags)
