@@ -21,7 +21,8 @@ from finetune.embedder_graph import Precision, encoder_graph
 from finetune.embedder_quantise import activations_of, smoothed, weights_of
 from finetune.embedder_tokens import MASK, MASK_ID, PAD, PAD_ID, START, START_ID
 from knowledge.errors import MissingExtra
-from rag.embedder import GRAPH_FILE, SETTINGS_FILE, TOKENIZER_FILE
+from rag.embedder import SETTINGS_FILE, TOKENIZER_FILE
+from rag.onnx_embedder import GRAPH_FILE
 
 MAX_TOKENS = 512  # of a text; what lies beyond is not read
 SAMPLE_TEXTS, SAMPLE_TOKENS = 32, 128  # of each group, for the scales of the activations
