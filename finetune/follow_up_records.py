@@ -13,6 +13,7 @@ from finetune.triage_records import complaints_of
 from knowledge.departments import Department
 from knowledge.guidelines import load_guides
 from knowledge.records import Language
+from knowledge.script import BETWEEN_SENTENCES, LIST_MARK
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
 
@@ -46,7 +47,7 @@ def _conversation(assistant: Assistant, complaint: str, language: Language, rng:
     reply = assistant.reply(complaint, language=language)
     while reply.follow_up is not None:
         question = reply.follow_up
-        options = ("、" if language == "zh" else ", ").join(question.options)
+        options = LIST_MARK[language].join(question.options)
         messages.append(
             Message(
                 "assistant",
@@ -59,7 +60,7 @@ def _conversation(assistant: Assistant, complaint: str, language: Language, rng:
     level, departments = reply.triage.urgency, reply.triage.departments
     advice = level.instruction(language)
     if departments and level < UrgencyLevel.II:
-        advice += ("" if language == "zh" else " ") + GO_TO[language].format(
+        advice += BETWEEN_SENTENCES[language] + GO_TO[language].format(
             department=departments[0].department.name.in_language(language)
         )
     messages.append(Message("assistant", advice))

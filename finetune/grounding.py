@@ -22,6 +22,7 @@ from knowledge.guidelines import SECTIONS, Guide, load_guides
 from knowledge.prompts import ABSTAINS, NumberedPassage, answer_messages
 from knowledge.records import LANGUAGES, Language
 from knowledge.replies import TriageDecision
+from knowledge.script import BETWEEN_SENTENCES, FULL_STOP
 from rag.assistant import Assistant
 from rag.passages import Passage
 from rag.retriever import PassageFilter
@@ -112,7 +113,7 @@ def _grounded(
     rng.shuffle(shown)
     keyed = {str(number): passage for number, passage in enumerate(shown, 1)}
     if abstains:
-        answer = ABSTAINS[one.language] + ("。" if one.language == "zh" else ".")
+        answer = ABSTAINS[one.language] + FULL_STOP[one.language]
     else:
         key = next(key for key, passage in keyed.items() if passage is one.passage)
         answer = cited(one.passage.text, key, one.language)
@@ -140,9 +141,8 @@ def cited(text: str, key: str, language: Language) -> str:
     """The sentences of a passage that may be said, each with its key."""
     sentences = [sentence.text.lstrip("-•* ").strip() for sentence in split_sentences(text)]
     kept = [sentence for sentence in sentences if sentence and not prescribing(sentence)][:MAX_SENTENCES]
-    return ("" if language == "zh" else " ").join(
-        f"{sentence}[{key}]" if language == "zh" else f"{sentence} [{key}]" for sentence in kept
-    )
+    gap = BETWEEN_SENTENCES[language]
+    return gap.join(f"{sentence}{gap}[{key}]" for sentence in kept)
 
 
 def may_answer(passage: Passage, one: AskedPassage) -> bool:

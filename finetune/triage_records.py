@@ -11,6 +11,7 @@ from finetune.task_prompts import CANDIDATES, ROUTING_SYSTEM, URGENCY_SYSTEM
 from knowledge.departments import Department
 from knowledge.records import Language
 from knowledge.red_flags import load_red_flags
+from knowledge.script import LIST_MARK
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
 
@@ -27,7 +28,7 @@ def routing_records(assistant: Assistant, rules: GroundingRules, progress: Progr
         rest = [other for other in departments.values() if other.id != department.id and other not in others]
         offered = [department, *others, *rng.sample(rest, min(len(rest), rng.randint(2, 7)))]
         rng.shuffle(offered)
-        names = ("、" if language == "zh" else ", ").join(other.name.in_language(language) for other in offered)
+        names = LIST_MARK[language].join(other.name.in_language(language) for other in offered)
         made.records.append(
             dialogue(
                 f"{CANDIDATES[language]}: {names}\n\n{complaint}",

@@ -14,7 +14,7 @@ from knowledge.intake import load_intake
 from knowledge.messages import load_messages
 from knowledge.records import Language
 from knowledge.replies import CitedAnswer, MessageReply, TriageDecision
-from knowledge.script import holds_chinese
+from knowledge.script import BETWEEN_SENTENCES, holds_chinese
 from knowledge.urgency import UrgencyLevel
 from rag.follow_up import Situation, next_question, put
 from rag.guide_names import GuideNames
@@ -77,9 +77,7 @@ class Dialogue:
         text = messages.of(kind).reply.in_language(language).replace("{writer}", writer)
         if kind not in MEDICAL_KINDS and conversation.urgency >= UrgencyLevel.III:
             held = conversation.urgency.title(language)
-            text += ("" if language == "zh" else " ") + messages.still_holds.in_language(language).replace(
-                "{urgency}", held
-            )
+            text += BETWEEN_SENTENCES[language] + messages.still_holds.in_language(language).replace("{urgency}", held)
         return MessageReply(text, kind)
 
     def level_answered(self, conversation: Conversation) -> UrgencyLevel:
