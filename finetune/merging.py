@@ -17,7 +17,7 @@ from finetune.adapter import RECIPE, read_recipe, replace_folder, require_adapte
 from finetune.base_model import load_base, load_tokenizer, quantization, require_base
 from finetune.chat_template import stop_token_ids
 from finetune.stage_config import BaseSettings
-from knowledge.errors import TrainingFailed
+from knowledge.errors import TrainingFailed, first_line
 
 MAX_DIVERGENCE = {"float32": 1e-4, "bfloat16": 5e-3}  # nats a token between adapter and merged model
 LARGE_BASE = 4e9  # parameters from which float32 would not fit beside everything else
@@ -94,7 +94,7 @@ def _merged_in_memory(model: Any, adapter_dir: Path, tokenizer: Any) -> tuple[An
     try:
         return model.merge_and_unload(safe_merge=True), wanted
     except ValueError as fault:
-        raise TrainingFailed(f"{adapter_dir}: cannot be merged ({str(fault).splitlines()[0]})") from None
+        raise TrainingFailed(f"{adapter_dir}: cannot be merged ({first_line(fault)})") from None
 
 
 def require_mergeable(adapter_dir: Path, base: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from knowledge.errors import EmbedderMissing, MissingExtra
+from knowledge.errors import EmbedderMissing, MissingExtra, first_line
 from rag.onnx_embedder import GRAPH_FILE, OnnxEmbedder
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent / "models" / "embedder"
@@ -133,8 +133,7 @@ def _open_daozhen_folder(folder: Path, query_prefix: str | None, passage_prefix:
         )
         embedder.encode_queries(["一 a"])
     except Exception as fault:
-        line = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
-        raise EmbedderMissing(f"{folder}: the embedder cannot be opened ({line}); {REMEDY}") from None
+        raise EmbedderMissing(f"{folder}: the embedder cannot be opened ({first_line(fault)}); {REMEDY}") from None
     return embedder
 
 
@@ -164,8 +163,9 @@ def _download(model_id: str) -> Path:
     try:
         return Path(snapshot_download(model_id, ignore_patterns=NOT_NEEDED))
     except (OSError, ValueError) as fault:
-        line = (str(fault) or type(fault).__name__).splitlines()[0]
-        raise EmbedderMissing(f"{model_id}: cannot be downloaded ({line}); give a model folder instead") from None
+        raise EmbedderMissing(
+            f"{model_id}: cannot be downloaded ({first_line(fault)}); give a model folder instead"
+        ) from None
 
 
 def fingerprint_of(files: Iterable[Path], settings: Iterable[str] = ()) -> str:
