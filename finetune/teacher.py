@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds
+_NOTHING = object()  # no reply, or no further task; None may be either
 
 
 class TeacherFailed(AssistantError):
@@ -107,16 +108,9 @@ class Teacher:
         reply to the same prompt. Raises TeacherFailed when no attempt gave a usable reply, BudgetSpent when no more may be asked.
         """
         key = hashlib.sha256(f"{self.name}\n{variant}\n{prompt}".encode()).hexdigest()
-        known = self.cache.get(key)
-        if known is not None:
-            try:
-                value = accepts(known)
-            except ValueError:
-                self.cache.forget(key)  # kept by a version that accepted it
-            else:
-                with self._lock:
-                    self.usage.cached += 1
-                return value
+        remembered = self._remembered(key, accepts)
+        if remembered is not _NOTHING:
+            return remembered
         problem = ""
         after: float | None = None
         for attempt in range(self.attempts):
@@ -144,6 +138,20 @@ class Teacher:
         with self._lock:
             self.usage.failed += 1
         raise TeacherFailed(f"{self.name}: {problem}")
+
+    def _remembered(self, key: str, accepts: Callable[[str], Any]) -> Any:
+        """What `accepts` makes of a reply kept before, else _NOTHING."""
+        known = self.cache.get(key)
+        if known is None:
+            return _NOTHING
+        try:
+            value = accepts(known)
+        except ValueError:
+            self.cache.forget(key)  # kept by a version that accepted it
+            return _NOTHING
+        with self._lock:
+            self.usage.cached += 1
+        return value
 
     def _spend(self) -> None:
         with self._lock:
@@ -179,8 +187,8 @@ class Teacher:
             try:
                 while True:
                     while spent is None and len(waiting) < 2 * self.at_once:
-                        task = next(queue, _END)
-                        if task is _END:
+                        task = next(queue, _NOTHING)
+                        if task is _NOTHING:
                             break
                         waiting[pool.submit(work, task)] = task
                     if not waiting:
@@ -199,9 +207,6 @@ class Teacher:
                 raise
         if spent is not None:
             raise spent
-
-
-_END = object()
 
 
 def _line(fault: BaseException) -> str:
