@@ -46,6 +46,11 @@ class Dialogue:
     intake: IntakeReader
     guides: GuideNames
 
+    @property
+    def index(self) -> OpenGeneration:
+        """The generation the guides are of."""
+        return self.guides.index
+
     def over(self, index: OpenGeneration) -> Dialogue:
         """The same rules over another generation's guides."""
         return replace(self, guides=GuideNames(index, self.matcher))

@@ -90,7 +90,7 @@ class ServingAssistant:
         """The dialogue reads its guides in this machine's own generation: on shared storage an old one's files go away."""
         here = self._assistant
         index = here.search.at_home()
-        if here.dialogue.guides.index is not index:
+        if here.dialogue.index is not index:
             self._assistant = replace(here, dialogue=here.dialogue.over(index))
 
 

@@ -66,7 +66,7 @@ def replica(served, tmp_path_factory):
 
 
 def test_a_machine_without_an_index_reads_the_same_guides(assistant, replica):
-    assert list(replica.dialogue.guides.index.guides()) == list(assistant.dialogue.guides.index.guides()) != []
+    assert list(replica.dialogue.index.guides()) == list(assistant.dialogue.index.guides()) != []
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_a_reply_its_pages_and_its_guides_are_of_one_generation_while_another_ta
     reply = before.reply("膝盖疼，上下楼不舒服")  # begun before
     after = running.current()
     assert before.generation != after.generation and before.search.index.folder.name == before.generation
-    assert after.dialogue.guides.index is after.search.index and after.dialogue is running.current().dialogue
+    assert after.dialogue.index is after.search.index and after.dialogue is running.current().dialogue
     again = after.reply("膝盖疼，上下楼不舒服", Conversation())
     assert [one.quote for one in again.answer.citations] == [one.quote for one in reply.answer.citations]
     for citation in reply.answer.citations:
