@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 INSTALL = $(PIP) install --quiet --constraint constraints.txt
 
-.PHONY: chat test test-slow lint check bench clean
+.PHONY: chat test test-slow lint check clean
 
 chat: $(VENV)/.installed
 	$(BIN)/daozhen chat

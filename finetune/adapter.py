@@ -13,7 +13,7 @@ from typing import Any
 
 from finetune.base_model import Task, base_fingerprint
 from finetune.stage_config import AdapterSettings
-from knowledge.errors import TrainingFailed
+from knowledge.errors import TrainingFailed, first_line
 
 RECIPE = "recipe.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -39,7 +39,7 @@ def new_adapter(model: Any, settings: AdapterSettings, task: Task) -> Any:
     try:
         return trainable_in_float32(get_peft_model(model, peft_config))
     except ValueError as fault:
-        raise TrainingFailed(f"the adapter does not fit the base: {str(fault).splitlines()[0]}") from None
+        raise TrainingFailed(f"the adapter does not fit the base: {first_line(fault)}") from None
 
 
 def continued_adapter(model: Any, folder: Path, task: Task, base: str) -> Any:
@@ -83,15 +83,14 @@ def require_adapter_of(folder: Path, base: str) -> None:
 
 
 def adapter_weights(folder: Path) -> dict[str, Any]:
+    """The weights in an adapter's folder, by name. Raises TrainingFailed where they cannot be read."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return dict(load_file(str(folder / WEIGHTS)))
     except (OSError, SafetensorError) as fault:
-        raise TrainingFailed(
-            f"{folder / WEIGHTS}: cannot be read ({str(fault).splitlines()[0]}); train again"
-        ) from None
+        raise TrainingFailed(f"{folder / WEIGHTS}: cannot be read ({first_line(fault)}); train again") from None
 
 
 def read_recipe(folder: Path) -> dict[str, Any]:

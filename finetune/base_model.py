@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from finetune.stage_config import BaseSettings
-from knowledge.errors import MissingExtra, TrainingFailed
+from knowledge.errors import MissingExtra, TrainingFailed, first_line
 
 Task = Literal["causal", "reward"]
 WHOLE_MODULES = ["lm_head", "score"]  # naming any replaces the library's own list, so both are always named
@@ -49,6 +49,7 @@ def guard_cpu_quantization() -> None:
 
 
 def device_name() -> str:
+    """Where torch computes: "cuda" where it finds a GPU, else "cpu"."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -97,7 +98,7 @@ def load_tokenizer(settings: BaseSettings, folder: Path | None = None) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(where, **_source(settings, folder))
     except (OSError, ValueError, KeyError) as fault:
-        raise TrainingFailed(f"{where}: its tokenizer cannot be loaded ({_line(fault)})") from None
+        raise TrainingFailed(f"{where}: its tokenizer cannot be loaded ({first_line(fault)})") from None
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -125,7 +126,7 @@ def load_base(settings: BaseSettings, *, four_bit: bool, task: Task = "causal", 
     try:
         model: Any = kind.from_pretrained(settings.model, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as fault:
-        raise TrainingFailed(f"{settings.model}: cannot be loaded as a model ({_line(fault)})") from None
+        raise TrainingFailed(f"{settings.model}: cannot be loaded as a model ({first_line(fault)})") from None
     model.config.use_cache = False
     if task == "reward":
         model.score.weight.data = model.score.weight.data.to(dtype)
@@ -170,8 +171,3 @@ def _local_rank() -> int:
     import os
 
     return int(os.environ.get("LOCAL_RANK", "0"))
-
-
-def _line(fault: BaseException) -> str:
-    lines = str(fault).strip().splitlines()
-    return lines[0][:200] if lines else type(fault).__name__

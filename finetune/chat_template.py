@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from knowledge.errors import TrainingFailed
+from knowledge.errors import TrainingFailed, first_line
 
 # for a base without a template: no token is added, so that no embedding has to be learnt from nothing
 PLAIN = (
@@ -77,9 +77,7 @@ def _rendered(tokenizer: Any, where: str) -> str:
     try:
         return str(tokenizer.apply_chat_template(_PROBE, tokenize=False))
     except Exception as fault:  # a template is a program: whatever it raises, it cannot render a dialogue
-        raise TrainingFailed(
-            f"{where}: its chat template cannot render a dialogue ({str(fault).splitlines()[0]})"
-        ) from None
+        raise TrainingFailed(f"{where}: its chat template cannot render a dialogue ({first_line(fault)})") from None
 
 
 def _require_stop(tokenizer: Any, where: str) -> None:

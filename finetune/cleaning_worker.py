@@ -11,7 +11,8 @@ import orjson
 
 from finetune.cleaning import CleaningRules, cleaned, overlaps
 from finetune.duplicates import keys_of
-from finetune.records import as_line, from_row
+from finetune.record_writer import as_line
+from finetune.records import from_row
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,14 @@ _evaluation_grams: frozenset[str] = frozenset()
 
 
 def start_worker(rules: CleaningRules, evaluation: frozenset[str]) -> None:
+    """Gives a process what it cleans by. evaluation: n-grams of the test sets no row may repeat."""
     global _rules, _evaluation_grams
     _rules, _evaluation_grams = rules, evaluation
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process stops the work
 
 
 def clean_here(chunk: Chunk) -> CleanedChunk:
+    """Cleans in this process, by what start_worker gave it."""
     return clean_chunk(chunk, _rules, _evaluation_grams)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from finetune.dataset_entry import NOT_STATED, DatasetEntry
 from finetune.row_files import ROWS
 from finetune.text_files import COMPRESSED
-from knowledge.errors import InvalidUsage
+from knowledge.errors import InvalidUsage, first_line
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def _origin(entry: DatasetEntry) -> str:
 
 
 def sha1_of(path: Path) -> str:
+    """The SHA-1 of a file's bytes, in hex, as dataset_info.json names it."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha1").hexdigest()
 
@@ -80,6 +81,5 @@ def download(entry: DatasetEntry, folder: Path) -> list[Path]:
     try:
         snapshot_download(entry.hub, repo_type="dataset", local_dir=folder / entry.name, allow_patterns=patterns)
     except Exception as fault:  # the hub client's own many errors
-        line = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
-        raise InvalidUsage(f"{entry.name}: {entry.where}: not downloaded: {line}") from None
+        raise InvalidUsage(f"{entry.name}: {entry.where}: not downloaded: {first_line(fault)}") from None
     return data_files(folder / entry.name)

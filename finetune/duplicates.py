@@ -49,6 +49,7 @@ def signature(tokens: Sequence[str]) -> np.ndarray:
 
 
 def keys_of(record: TrainingRecord, near: bool) -> tuple[int, np.ndarray | None]:
+    """(a key equal for records that say the same, the MinHash signature by which near ones are found, or None)."""
     tokens = tokens_of(said(record)) or [said(record)]
     return exact_key(tokens), signature(tokens) if near else None
 

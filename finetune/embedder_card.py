@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finetune.stages.embedder import StageConfig
+    from finetune.stages.embedder import EmbedderConfig
 
 CARD = """---
 language: [zh, en]
@@ -74,7 +74,8 @@ The phases took {phases} on one NVIDIA H200.
 """
 
 
-def write_card(folder: Path, config: StageConfig, figures: dict[str, Any]) -> None:
+def write_card(folder: Path, config: EmbedderConfig, figures: dict[str, Any]) -> None:
+    """Writes README.md of a model folder: what it was trained on, under which licences, and its figures."""
     left_out = figures["left_out_as_repeating"]
     datasets = [
         (
@@ -125,4 +126,5 @@ def characters(figures: dict[str, Any], chinese: bool) -> str:
 
 
 def table_rows(rows: Iterable[Iterable[Any]]) -> str:
+    """The rows of a Markdown table."""
     return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from finetune.embedder_corpus import PairGroup
+from finetune.embedder_corpus_files import PairGroup
 from finetune.embedder_encoder import Encoder, mixed_precision, vectors_of
 from finetune.embedder_tokens import START_ID
 from finetune.guarded_loop import LoopSettings, Progress, train_loop

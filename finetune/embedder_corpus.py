@@ -1,30 +1,30 @@
-"""What the embedder learns from, made ready once: pairs by group, plain texts and held-out questions as token ids.
-
-corpus/
-  tokenizer.json
-  texts.npz            name → ids of the texts for the masked-language phase, end to end
-  groups/<name>.npz    anchors, positives, kin numbers and draws of one group of pairs
-  held_out/<name>.npz  questions, passages and which belongs to which
-  figures.json         counts, absent files, what was left out and why
-"""
+"""What the embedder learns from, made ready once: pairs by group, plain texts and held-out questions as token ids."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from finetune.embedder_corpus_files import (
+    FIGURES,
+    TOKENIZER,
+    HeldOutSet,
+    PairGroup,
+    save_group,
+    save_held_out,
+    save_texts,
+)
 from finetune.embedder_overlap import HeldApartTexts
 from finetune.embedder_pairs import PairSource, TextPair, opened, read_pairs, rows_of, split_of
-from finetune.embedder_tokens import FIRST_WORD_ID, TokenRows, tokenised, train_tokenizer
+from finetune.embedder_tokens import TokenRows, tokenised, train_tokenizer
 from knowledge.errors import TrainingFailed
 
 Progress = Callable[[str], None]
-TOKENIZER, TEXTS, GROUPS, HELD_OUT, FIGURES = "tokenizer.json", "texts.npz", "groups", "held_out", "figures.json"
 LONGEST = 512  # tokens of a text kept
 TOKENIZER_CHARS = 1_500_000  # of each data set: enough for its words, and no language outweighs the other
 HELD_OUT_DISTRACTORS = 4000  # training passages of the same group among which the held-out ones are looked for
@@ -47,28 +47,6 @@ class HeldApart:
 
     file: str
     fields: Sequence[str]
-
-
-@dataclass(frozen=True)
-class PairGroup:
-    """Pairs that are each other's negatives. kin: (n, 3) numbers, equal where two pairs share anchor, positive or topic;
-    draws: (n,) how often each is drawn beside the others."""
-
-    name: str
-    anchors: TokenRows
-    positives: TokenRows
-    kin: np.ndarray
-    draws: np.ndarray
-
-
-@dataclass(frozen=True)
-class HeldOutSet:
-    """Questions for choosing between models. right: (m, 2) numbers of a question and a passage that belongs to it."""
-
-    name: str
-    questions: TokenRows
-    passages: TokenRows
-    right: np.ndarray
 
 
 @dataclass
@@ -129,38 +107,17 @@ def prepare(
 ) -> dict[str, Any]:
     """Writes the corpus folder and returns its figures."""
     read = gather_pairs(sources, apart, data_dir, progress)
-    by_name = {source.name: source for source in sources}
-    texts = {
-        name: list(dict.fromkeys(t for p in pairs for t in (p.anchor, p.positive)))
-        for name, pairs in read.train.items()
-    }
-    repeats = {name: by_name[name].text_repeat for name in texts}
-    for text in plain:
-        if (data_dir / text.file).is_file():
-            texts[text.name] = paragraphs(data_dir / text.file, text.share)
-            repeats[text.name] = 1
-        else:
-            read.absent.append(text.file)
+    texts = texts_of(read, plain, data_dir)
     progress(", ".join(f"{name}: {sum(map(len, some)):,} characters" for name, some in texts.items()))
     tokenizer = train_tokenizer((text for some in texts.values() for text in up_to(some, TOKENIZER_CHARS)), vocabulary)
     progress(f"tokenizer: {tokenizer.get_vocab_size():,} tokens")
-    (folder / GROUPS).mkdir(parents=True, exist_ok=True)
-    (folder / HELD_OUT).mkdir(exist_ok=True)
     streams = {name: tokenised(tokenizer, some, 100_000).ids for name, some in texts.items()}
-    kept: dict[str, Any] = {f"{name}|{repeats[name]}": ids for name, ids in streams.items()}
-    np.savez(folder / TEXTS, **kept)
-    groups = {source.group or source.name for source in sources if source.name in read.train}
-    for name in sorted(groups):
-        members = [source for source in sources if (source.group or source.name) == name and source.name in read.train]
-        pairs = [pair for source in members for pair in read.train[source.name]]
-        draws = np.concatenate([np.full(len(read.train[source.name]), source.repeat, np.float32) for source in members])
-        if len(pairs) > 1:
-            save_group(folder, PairGroup(name, *token_pairs(tokenizer, pairs), kinship(pairs), draws))
-    for source in sources:
-        held_out = read.held_out.get(source.name, [])
-        if len(held_out) > 1:
-            distractors = [p.positive for p in read.train[source.name][:HELD_OUT_DISTRACTORS]]
-            save_held_out(folder, held_out_set(tokenizer, source.name, held_out, distractors))
+    repeats = {source.name: source.text_repeat for source in sources} | {source.name: 1 for source in plain}
+    save_texts(folder, streams, repeats)
+    for group in groups_of(read, sources, tokenizer):
+        save_group(folder, group)
+    for held_out in held_out_sets(read, tokenizer):
+        save_held_out(folder, held_out)
     tokenizer.save(str(folder / TOKENIZER), pretty=False)
     figures = {
         "pairs": sum(read.counts.values()),
@@ -173,6 +130,41 @@ def prepare(
     }
     (folder / FIGURES).write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return figures
+
+
+def texts_of(read: PairsRead, plain: Sequence[TextSource], data_dir: Path) -> dict[str, list[str]]:
+    """The texts of the masked-language phase by data set: every text of a pair once, and the plain ones that are there."""
+    texts = {
+        name: list(dict.fromkeys(text for pair in pairs for text in (pair.anchor, pair.positive)))
+        for name, pairs in read.train.items()
+    }
+    for source in plain:
+        if (data_dir / source.file).is_file():
+            texts[source.name] = paragraphs(data_dir / source.file, source.share)
+        else:
+            read.absent.append(source.file)
+    return texts
+
+
+def groups_of(read: PairsRead, sources: Sequence[PairSource], tokenizer: Any) -> Iterator[PairGroup]:
+    """The groups of two pairs or more, by name."""
+    members: dict[str, list[PairSource]] = {}
+    for source in sources:
+        if source.name in read.train:
+            members.setdefault(source.group or source.name, []).append(source)
+    for name, group in sorted(members.items()):
+        pairs = [pair for source in group for pair in read.train[source.name]]
+        draws = np.concatenate([np.full(len(read.train[source.name]), source.repeat, np.float32) for source in group])
+        if len(pairs) > 1:
+            yield PairGroup(name, *token_pairs(tokenizer, pairs), kinship(pairs), draws)
+
+
+def held_out_sets(read: PairsRead, tokenizer: Any) -> Iterator[HeldOutSet]:
+    """The held-out questions of each data set that has two or more."""
+    for name, pairs in read.held_out.items():
+        if len(pairs) > 1:
+            distractors = [pair.positive for pair in read.train[name][:HELD_OUT_DISTRACTORS]]
+            yield held_out_set(tokenizer, name, pairs, distractors)
 
 
 def up_to(texts: Sequence[str], characters: int) -> list[str]:
@@ -194,6 +186,7 @@ def characters_a_token(streams: dict[str, np.ndarray], texts: dict[str, list[str
 
 
 def token_pairs(tokenizer: Any, pairs: Sequence[TextPair]) -> tuple[TokenRows, TokenRows]:
+    """The anchors and the positives of pairs as token ids, alike long."""
     return (
         tokenised(tokenizer, [pair.anchor for pair in pairs], LONGEST),
         tokenised(tokenizer, [pair.positive for pair in pairs], LONGEST),
@@ -201,6 +194,7 @@ def token_pairs(tokenizer: Any, pairs: Sequence[TextPair]) -> tuple[TokenRows, T
 
 
 def held_out_set(tokenizer: Any, name: str, pairs: Sequence[TextPair], distractors: Sequence[str]) -> HeldOutSet:
+    """Questions and the passages they are asked of: every positive once, and distractors that belong to none."""
     questions = list(dict.fromkeys(pair.anchor for pair in pairs))
     passages = list(dict.fromkeys([*(pair.positive for pair in pairs), *distractors]))
     asked, held = ({text: number for number, text in enumerate(some)} for some in (questions, passages))
@@ -222,56 +216,3 @@ def kinship(pairs: Sequence[TextPair]) -> np.ndarray:
         ],
         dtype=np.int64,
     )
-
-
-def save_group(folder: Path, group: PairGroup) -> None:
-    np.savez(
-        folder / GROUPS / f"{group.name}.npz",
-        anchor_ids=group.anchors.ids,
-        anchor_ends=group.anchors.ends,
-        positive_ids=group.positives.ids,
-        positive_ends=group.positives.ends,
-        kin=group.kin,
-        draws=group.draws,
-    )
-
-
-def load_groups(folder: Path) -> list[PairGroup]:
-    groups = []
-    for path in sorted((folder / GROUPS).glob("*.npz")):
-        with np.load(path, allow_pickle=False) as kept:
-            anchors = TokenRows(kept["anchor_ids"], kept["anchor_ends"])
-            positives = TokenRows(kept["positive_ids"], kept["positive_ends"])
-            groups.append(PairGroup(path.stem, anchors, positives, kept["kin"], kept["draws"]))
-    return groups
-
-
-def save_held_out(folder: Path, held_out: HeldOutSet) -> None:
-    np.savez(
-        folder / HELD_OUT / f"{held_out.name}.npz",
-        question_ids=held_out.questions.ids,
-        question_ends=held_out.questions.ends,
-        passage_ids=held_out.passages.ids,
-        passage_ends=held_out.passages.ends,
-        right=held_out.right,
-    )
-
-
-def load_held_out(folder: Path) -> list[HeldOutSet]:
-    sets = []
-    for path in sorted((folder / HELD_OUT).glob("*.npz")):
-        with np.load(path, allow_pickle=False) as kept:
-            questions = TokenRows(kept["question_ids"], kept["question_ends"])
-            passages = TokenRows(kept["passage_ids"], kept["passage_ends"])
-            sets.append(HeldOutSet(path.stem, questions, passages, kept["right"]))
-    return sets
-
-
-def load_text_stream(folder: Path) -> np.ndarray:
-    """Every text's ids end to end, uint16, the data sets that repeat as often as they do."""
-    with np.load(folder / TEXTS, allow_pickle=False) as kept:
-        parts = [kept[name] for name in kept.files for _ in range(int(name.rpartition("|")[2]))]
-    stream = np.concatenate(parts)
-    if stream.max(initial=0) < FIRST_WORD_ID:
-        raise TrainingFailed(f"{folder}: the texts hold no words; give more data")
-    return stream

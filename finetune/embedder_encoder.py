@@ -23,6 +23,8 @@ LENGTH_STEP = 32  # texts of a batch are padded to a multiple of this, so that f
 
 
 class Attention(nn.Module):
+    """Multi-head self-attention with rotary positions."""
+
     def __init__(self, shape: EncoderShape) -> None:
         super().__init__()
         self.heads = shape.heads
@@ -44,6 +46,8 @@ def turned(rows: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> to
 
 
 class FeedForward(nn.Module):
+    """ModernBERT's gated feed-forward block."""
+
     def __init__(self, shape: EncoderShape) -> None:
         super().__init__()
         self.Wi = nn.Linear(shape.width, 2 * shape.inner, bias=False)
@@ -55,6 +59,8 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
+    """One pre-norm encoder layer; the first has its norm in the embeddings."""
+
     def __init__(self, shape: EncoderShape, first: bool) -> None:
         super().__init__()
         self.attn_norm = nn.Identity() if first else nn.LayerNorm(shape.width, shape.epsilon, bias=False)
@@ -70,6 +76,8 @@ class Layer(nn.Module):
 
 
 class Embeddings(nn.Module):
+    """Token embeddings and their norm."""
+
     def __init__(self, shape: EncoderShape, vocabulary: int) -> None:
         super().__init__()
         self.tok_embeddings = nn.Embedding(vocabulary, shape.width, padding_idx=PAD_ID)

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from finetune.embedder_corpus import PairGroup
+from finetune.embedder_corpus_files import PairGroup
 from finetune.embedder_encoder import Encoder
 from finetune.embedder_graph import Precision, encoder_graph
 from finetune.embedder_quantise import activations_of, smoothed, weights_of
 from finetune.embedder_tokens import MASK, MASK_ID, PAD, PAD_ID, START, START_ID
 from knowledge.errors import MissingExtra
-from rag.embedder import GRAPH_FILE, SETTINGS_FILE, TOKENIZER_FILE
+from rag.embedder import SETTINGS_FILE, TOKENIZER_FILE
+from rag.onnx_embedder import GRAPH_FILE
 
 MAX_TOKENS = 512  # of a text; what lies beyond is not read
 SAMPLE_TEXTS, SAMPLE_TOKENS = 32, 128  # of each group, for the scales of the activations
@@ -53,19 +54,21 @@ def write_model_folder(
     weights = weights_of(encoder)
     scales: dict[str, float] = {}
     if precision == "int8" and encoder.shape.layers:
-        rng = np.random.default_rng(1)
-        texts = sorted(
-            (
-                part[row]
-                for group in groups
-                for part in (group.anchors, group.positives)
-                for row in rng.permutation(len(part))[:SAMPLE_TEXTS]
-            ),
-            key=len,
-        )
-        weights, scales = smoothed(weights, activations_of(encoder, texts, SAMPLE_TOKENS))
+        weights, scales = smoothed(weights, activations_of(encoder, sample_of(groups), SAMPLE_TOKENS))
     model = encoder_graph(weights, encoder.shape, MAX_TOKENS, precision, scales)
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
+    write_settings(folder, name, encoder)
+
+
+def sample_of(groups: Sequence[PairGroup]) -> list[np.ndarray]:
+    """Token ids of some texts of every group, the shortest first; the same texts every time."""
+    rng = np.random.default_rng(1)
+    parts = [part for group in groups for part in (group.anchors, group.positives)]
+    return sorted((part[row] for part in parts for row in rng.permutation(len(part))[:SAMPLE_TEXTS]), key=len)
+
+
+def write_settings(folder: Path, name: str, encoder: Encoder) -> None:
+    """What daozhen, transformers and sentence-transformers read beside the weights."""
     width = encoder.shape.width
     write_json(folder / SETTINGS_FILE, {"name": name, "dimension": width, "max_tokens": MAX_TOKENS})
     write_json(folder / "config.json", transformers_config(encoder))
@@ -111,6 +114,7 @@ def transformers_config(encoder: Encoder) -> dict[str, Any]:
 
 
 def tokenizer_config() -> dict[str, Any]:
+    """What transformers wants beside tokenizer.json."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "pad_token": PAD,
@@ -122,4 +126,5 @@ def tokenizer_config() -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Readable JSON, Chinese as it is."""
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

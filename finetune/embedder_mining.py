@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from finetune.embedder_corpus import HeldOutSet, PairGroup
+from finetune.embedder_corpus_files import HeldOutSet, PairGroup
 from finetune.embedder_encoder import Encoder, encoded
 from rag.ranking_scores import METRICS, best_rows, question_scores
 

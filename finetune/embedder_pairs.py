@@ -108,6 +108,7 @@ def one_text(value: Any) -> str:
 
 
 def question_answer(question: Any, answer: Any, key: str = "") -> TextPair:
+    """A question and its answer. key: what is split by; by default the question, normalised."""
     asked = one_text(question)
     return TextPair(asked, one_text(answer), key or normalised(asked))
 

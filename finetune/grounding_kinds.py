@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from finetune.cited_answers import cited_records
-from finetune.grounding import (
-    Grounded,
-    GroundingRules,
-    Progress,
-    follow_up_records,
-    grounded_records,
-    routing_records,
-    urgency_records,
-)
+from finetune.follow_up_records import follow_up_records
+from finetune.grounding import Grounded, GroundingRules, Progress, grounded_records
 from finetune.spoiled_answers import cited_preferences
+from finetune.triage_records import routing_records, urgency_records
 from rag.assistant import Assistant
 
 KINDS: dict[str, Callable[[Assistant, GroundingRules, Progress], Grounded]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from finetune.adapter import RECIPE, read_recipe, replace_folder, require_adapte
 from finetune.base_model import load_base, load_tokenizer, quantization, require_base
 from finetune.chat_template import stop_token_ids
 from finetune.stage_config import BaseSettings
-from knowledge.errors import TrainingFailed
+from knowledge.errors import TrainingFailed, first_line
 
 MAX_DIVERGENCE = {"float32": 1e-4, "bfloat16": 5e-3}  # nats a token between adapter and merged model
 LARGE_BASE = 4e9  # parameters from which float32 would not fit beside everything else
@@ -51,9 +51,6 @@ def merge_adapter(
     Raises TrainingFailed where the adapter belongs to another base, cannot be merged, changes nothing, or where the merged
     model does not say what base and adapter say; nothing is written then.
     """
-    import torch
-    from peft import PeftModel
-
     recipe = read_recipe(adapter_dir)
     base = base or recipe.get("base", {}).get("model", "")
     if not base:
@@ -63,31 +60,22 @@ def merge_adapter(
     if model_dir.exists() and any(model_dir.iterdir()):
         raise TrainingFailed(f"{model_dir}: not empty; name a folder that does not exist yet")
     trained_in_four_bit = bool(recipe.get("base", {}).get("four_bit", False))
-    settings = BaseSettings(model=base, dtype="float32")
-    own_dtype, size = _own_dtype(base), _weights_size(base)
-    if size / 2 > LARGE_BASE:
-        settings = replace(settings, dtype="bfloat16")
+    settings = BaseSettings(model=base, dtype="bfloat16" if _weights_size(base) / 2 > LARGE_BASE else "float32")
+    own_dtype = _own_dtype(base)
     tokenizer = load_tokenizer(settings, adapter_dir if (adapter_dir / "tokenizer_config.json").is_file() else None)
     model = load_base(settings, four_bit=trained_in_four_bit)
     if trained_in_four_bit:
         tell("the base was trained on in 4 bit: dequantized")
         model = model.dequantize()
     before = _prints(model, own_dtype)
-    model = PeftModel.from_pretrained(model, str(adapter_dir)).eval()
-    with torch.inference_mode():
-        wanted = _log_probs(model, tokenizer)
-    try:
-        merged = model.merge_and_unload(safe_merge=True)
-    except ValueError as fault:
-        raise TrainingFailed(f"{adapter_dir}: cannot be merged ({str(fault).splitlines()[0]})") from None
+    merged, wanted = _merged_in_memory(model, adapter_dir, tokenizer)
     merged = merged.to(own_dtype)
     changed = sum(before[name] != one for name, one in _prints(merged, own_dtype).items())
     if not changed:
         raise TrainingFailed(
             f"{adapter_dir}: merging it changes no weight of {base}; it was not trained, or is another base's"
         )
-    with torch.inference_mode():
-        divergence = _divergence(wanted, _log_probs(merged, tokenizer))
+    divergence = _divergence(wanted, _log_probs(merged, tokenizer))
     dtype = str(own_dtype).removeprefix("torch.")
     if not divergence <= MAX_DIVERGENCE.get(dtype, 5e-3):
         raise TrainingFailed(
@@ -95,6 +83,18 @@ def merge_adapter(
         )
     _write(merged, tokenizer, model_dir, adapter_dir, four_bit)
     return Merged(model_dir, divergence, changed, "nf4" if four_bit else dtype)
+
+
+def _merged_in_memory(model: Any, adapter_dir: Path, tokenizer: Any) -> tuple[Any, list[Any]]:
+    """(the base with the adapter in its weights, what base and adapter said side by side: log-probabilities a probe)."""
+    from peft import PeftModel
+
+    model = PeftModel.from_pretrained(model, str(adapter_dir)).eval()
+    wanted = _log_probs(model, tokenizer)
+    try:
+        return model.merge_and_unload(safe_merge=True), wanted
+    except ValueError as fault:
+        raise TrainingFailed(f"{adapter_dir}: cannot be merged ({first_line(fault)})") from None
 
 
 def require_mergeable(adapter_dir: Path, base: str) -> None:
@@ -145,10 +145,14 @@ def quantize_folder(folder: Path) -> None:
 
 
 def _log_probs(model: Any, tokenizer: Any) -> list[Any]:
+    import torch
+
     device = next(model.parameters()).device
-    return [
-        model(**tokenizer(text, return_tensors="pt").to(device)).logits[0].float().log_softmax(-1) for text in PROBES
-    ]
+    with torch.inference_mode():
+        return [
+            model(**tokenizer(text, return_tensors="pt").to(device)).logits[0].float().log_softmax(-1)
+            for text in PROBES
+        ]
 
 
 def _divergence(wanted: list[Any], given: list[Any]) -> float:

@@ -13,7 +13,8 @@ from finetune.cleaning_run import Progress
 from finetune.mixture_config import STAGE_KINDS, InvalidMixture, MixConfig, MixSource
 from finetune.mixture_plan import planned_rows
 from finetune.record_readers import ReadingRules, read_records
-from finetune.records import DISLIKED, KINDS, LIKED, InvalidData, TrainingRecord, as_line, kind_of
+from finetune.record_writer import as_line
+from finetune.records import DISLIKED, KINDS, LIKED, InvalidData, TrainingRecord, kind_of
 from finetune.text_defects import filled_placeholders, has_placeholder
 from finetune.whole_files import opened_to_write, temporary_folder_beside
 

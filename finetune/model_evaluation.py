@@ -31,7 +31,6 @@ from rag.evaluation_retrieval import interval
 
 Messages = list[dict[str, str]]
 Step = Callable[[str, int, int], object]
-LOWER_IS_BETTER = {"perplexity", "repetition", "missing_stop"}
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,20 @@ _PATTERN_SIGNS = re.compile(r"[()|~]|\.\.")  # what a phrase of the pattern lang
 
 
 def department_pairs() -> Iterator[TextPair]:
+    """Names, complaints, boundaries and questions of the departments, across both languages."""
     departments = load_departments()
     for department in departments.values():
         yield from _of_department(department, departments)
 
 
 def guide_pairs() -> Iterator[TextPair]:
+    """Titles, other names, questions and sections of the guides."""
     for guide in load_guides().values():
         yield from _of_guide(guide)
 
 
 def red_flag_pairs() -> Iterator[TextPair]:
+    """Phrases of the signs, and triggers and advice of the red flags."""
     for sign in load_signs().values():
         yield from _of_sign(sign)
     for flag in load_red_flags().values():
@@ -100,10 +103,12 @@ def portrait(department: Department, language: Language) -> str:
 
 
 def pair(anchor: str, positive: str, topic: str = "") -> TextPair:
+    """A pair split by its anchor. topic: pairs of one topic are no negatives of each other."""
     return TextPair(anchor, positive, key=anchor, topic=topic)
 
 
 def across(*texts: Bilingual, topic: str = "") -> Iterator[TextPair]:
+    """Each text's Chinese beside its English."""
     for text in texts:
         yield pair(text.zh, text.en, topic)
 

@@ -152,6 +152,7 @@ def shape_of_base(config: StageConfig) -> Shape:
 
 
 def learnt_parameters(config: StageConfig, shape: Shape) -> int:
+    """How many numbers a stage trains."""
     if config.adapter.method == "full":
         return shape.linear + shape.other
     if config.adapter.method == "prefix":
@@ -160,6 +161,7 @@ def learnt_parameters(config: StageConfig, shape: Shape) -> int:
 
 
 def weight_bytes(config: StageConfig, shape: Shape) -> float:
+    """What the weights of the base take in memory."""
     width = compute_dtype(config.base).itemsize
     return shape.linear * (BITS_NF4 / 8 if config.adapter.four_bit else width) + shape.other * width
 
@@ -190,6 +192,7 @@ def logits_bytes(config: StageConfig, shape: Shape, tokens: int) -> float:
 
 
 def utilisation(config: StageConfig) -> float:
+    """The share of a device's arithmetic that training is expected to use."""
     if device_name() != "cuda":
         return UTILISATION["cpu"]
     return UTILISATION["gpu, fused" if takes_fused_step(config) else "gpu"]

@@ -10,6 +10,7 @@ from typing import Any
 
 
 def masked_mean(values: Any, mask: Any) -> Any:
+    """The mean over the marked tokens."""
     return (values * mask).sum() / mask.sum().clamp(min=1)
 
 

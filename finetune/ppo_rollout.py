@@ -68,18 +68,7 @@ def roll_out(
     roles.take("default")
     roles.model.eval()
     with torch.no_grad():
-        whole = roles.model.generate(
-            input_ids=ids,
-            attention_mask=attention,
-            max_new_tokens=settings.max_new_tokens,
-            do_sample=True,
-            temperature=settings.temperature,
-            top_k=0,
-            top_p=1.0,
-            use_cache=True,
-            eos_token_id=sorted(stops),
-            pad_token_id=tokenizer.pad_token_id,
-        )
+        whole = _written(roles, ids, attention, settings, stops, tokenizer.pad_token_id)
         start = ids.shape[1]
         mask, stopped = answer_mask(whole[:, start:], stops)
         attention = torch.cat([attention, mask], 1)
@@ -104,4 +93,20 @@ def roll_out(
         scores,
         stopped,
         texts,
+    )
+
+
+def _written(roles: Roles, ids: Any, attention: Any, settings: ReinforcementSettings, stops: set[int], pad: int) -> Any:
+    """(rows, prompt + answer): the prompts with answers drawn from the policy as it is, nothing cut from its choices."""
+    return roles.model.generate(
+        input_ids=ids,
+        attention_mask=attention,
+        max_new_tokens=settings.max_new_tokens,
+        do_sample=True,
+        temperature=settings.temperature,
+        top_k=0,
+        top_p=1.0,
+        use_cache=True,
+        eos_token_id=sorted(stops),
+        pad_token_id=pad,
     )

@@ -12,7 +12,7 @@ from finetune.mixture_config import load_mix
 from finetune.record_readers import ReadingRules, read_records
 from finetune.records import InvalidData, InvalidRecord, TrainingRecord, kind_of
 from finetune.rendering import Template, marked_tokens, rendered_text, rendered_tokens
-from knowledge.errors import InvalidUsage, MissingExtra
+from knowledge.errors import InvalidUsage, MissingExtra, first_line
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(str(folder.expanduser()), local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as fault:
-        raise InvalidUsage(f"{folder}: no tokenizer that can be read ({str(fault).splitlines()[0]})") from None
+        raise InvalidUsage(f"{folder}: no tokenizer that can be read ({first_line(fault)})") from None
 
 
 def previewed(

@@ -48,6 +48,7 @@ def has(*names: str) -> Callable[[Any], bool]:
 
 
 def has_list(name: str) -> Callable[[Any], bool]:
+    """Whether a row holds a list under one of the names: "messages|conversations"."""
     return lambda row: isinstance(row, dict) and any(isinstance(row.get(key), list) for key in name.split("|"))
 
 
@@ -143,6 +144,7 @@ BadRowHandler = Callable[[str], None]
 
 
 def raise_bad_row(problem: str) -> None:
+    """What becomes of a row that cannot be read where nothing else is said: the run stops."""
     raise InvalidData(f"{problem}; --skip-bad FILE leaves such rows out and lists them there")
 
 

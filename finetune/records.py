@@ -13,15 +13,10 @@ Every line holds `kind` and the fields of that kind; empty fields are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import orjson
-
-from finetune.whole_files import opened_to_write
 from knowledge.errors import AssistantError
 
 LIKED, DISLIKED = "liked", "disliked"  # tags: the thumb an answer was given
@@ -45,6 +40,10 @@ class Message:
 
     def as_row(self) -> dict[str, str]:
         return {"role": self.role, "content": self.content}
+
+
+def _said_by(role: Role, messages: Iterable[Message]) -> str:
+    return "\n".join(message.content for message in messages if message.role == role)
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class DialogueRecord:
 
     @property
     def asked(self) -> str:
-        return "\n".join(message.content for message in self.messages if message.role == "user")
+        return _said_by("user", self.messages)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -100,7 +99,7 @@ class PreferenceRecord:
 
     @property
     def asked(self) -> str:
-        return "\n".join(message.content for message in self.prompt if message.role == "user")
+        return _said_by("user", self.prompt)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -166,9 +165,11 @@ KINDS: dict[str, type[Any]] = {
     "choice": ChoiceRecord,
 }
 _KIND_OF = {kind: name for name, kind in KINDS.items()}
+_PLAIN_TYPES = {type(None): "nothing", str: "text", bool: "true or false", int: "a number", float: "a number"}
 
 
 def kind_of(record: TrainingRecord) -> str:
+    """Its name among KINDS."""
     return _KIND_OF[type(record)]
 
 
@@ -178,15 +179,11 @@ def as_row(record: TrainingRecord) -> dict[str, Any]:
     for name, value in vars(record).items():
         if name in ("messages", "prompt"):
             row[name] = [message.as_row() for message in value]
+        elif isinstance(value, Mapping):
+            row[name] = dict(value)
         elif value:
-            row[name] = (
-                dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
-            )
+            row[name] = list(value) if isinstance(value, tuple) else value
     return row
-
-
-def as_line(record: TrainingRecord) -> bytes:
-    return orjson.dumps(as_row(record), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def from_row(row: Any) -> TrainingRecord:
@@ -231,6 +228,7 @@ def messages_of(value: Any) -> tuple[Message, ...]:
 
 
 def texts_of(value: Any, name: str) -> tuple[str, ...]:
+    """A list of texts as the field `name` holds it. Raises InvalidRecord."""
     if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(item, str) for item in value):
         raise InvalidRecord(f"{name} to be a list of texts, found {shape_of(value)}")
     return tuple(value)
@@ -243,13 +241,7 @@ def shape_of(value: Any) -> str:
         return f"{{{keys}{', …' if len(value) > 8 else ''}}}"
     if isinstance(value, list):
         return f"a list of {len(value)}" + (f" starting with {shape_of(value[0])}" if value else "")
-    if value is None:
-        return "nothing"
-    return (
-        "an empty text"
-        if value == ""
-        else {str: "text", bool: "true or false", int: "a number", float: "a number"}.get(type(value), "something else")
-    )
+    return "an empty text" if value == "" else _PLAIN_TYPES.get(type(value), "something else")
 
 
 def dialogue(question: str, answer: str, **fields: Any) -> DialogueRecord:
@@ -262,29 +254,3 @@ def with_origin(record: TrainingRecord, source: str = "", licence: str = "") -> 
     if (record.source or not source) and (record.licence or not licence):
         return record
     return replace(record, source=record.source or source, licence=record.licence or licence)
-
-
-@contextmanager
-def record_writer(path: Path) -> Iterator[RecordWriter]:
-    """Writes records to a file that appears whole or not at all."""
-    with opened_to_write(path) as out:
-        yield RecordWriter(out)
-
-
-class RecordWriter:
-    """Counts what it writes."""
-
-    def __init__(self, out: Any) -> None:
-        self._out, self.written = out, 0
-
-    def write(self, record: TrainingRecord) -> None:
-        self._out.write(as_line(record))
-        self.written += 1
-
-
-def write_records(records: Iterable[TrainingRecord], path: Path) -> int:
-    """How many records were written."""
-    with record_writer(path) as writer:
-        for record in records:
-            writer.write(record)
-    return writer.written

@@ -25,15 +25,7 @@ from finetune.records import (
 
 IGNORED = -100  # the label of a token that is not trained, as torch's cross-entropy has it
 TrainOn = Literal["all", "last"]
-CHATML = (  # for a tokenizer without a template of its own
-    "{%- for message in messages -%}"
-    "{{- '<|im_start|>' + message['role'] + '\\n' -}}"
-    "{%- if message['role'] == 'assistant' -%}{%- generation -%}{{- message['content'] + '<|im_end|>' -}}{%- endgeneration -%}"
-    "{%- else -%}{{- message['content'] + '<|im_end|>' -}}{%- endif -%}{{- '\\n' -}}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
-)
-CHATML_STOP = "<|im_end|>"
+CHATML_STOP = "<|im_end|>"  # a tokenizer without a template of its own is written to in ChatML
 
 
 @dataclass(frozen=True)

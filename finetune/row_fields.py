@@ -33,6 +33,7 @@ def opinion_tags(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def department_tags(row: dict[str, Any]) -> tuple[str, ...]:
+    """The departments a row names, as tags."""
     names = [row.get(name) for name in ("department", "cate1", "cate2", "departments")]
     return tuple(
         dict.fromkeys(f"department:{name.strip()}" for name in names if isinstance(name, str) and name.strip())

@@ -10,6 +10,7 @@ from pathlib import Path
 from finetune.json_rows import json_rows, line_rows
 from finetune.rows import BadRow, Row
 from finetune.text_files import UnreadableData, check_is_file, opened, suffix_of, told_where
+from knowledge.errors import first_line
 
 csv.field_size_limit(1 << 27)
 
@@ -71,7 +72,7 @@ def parquet_rows(path: Path) -> Iterator[Row | BadRow]:
                 number += 1
                 yield Row(number, value)
     except pyarrow.ArrowException as fault:
-        raise UnreadableData(f"{path.name}: not a readable Parquet file ({str(fault).splitlines()[0]})") from None
+        raise UnreadableData(f"{path.name}: not a readable Parquet file ({first_line(fault)})") from None
 
 
 ROWS = {

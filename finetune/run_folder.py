@@ -12,7 +12,8 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -114,6 +115,20 @@ class RunFolder:
         whole = [path for path in self.checkpoints_dir.glob("checkpoint-*") if is_complete(path)]
         return max(whole, key=_step_of, default=None)
 
+    @contextmanager
+    def new_checkpoint(self, step: int) -> Iterator[Path]:
+        """A folder for the checkpoint of that step; it appears whole or not at all, and the last two stay."""
+        folder = self.checkpoints_dir / f"checkpoint-{step}"
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        mark_complete(partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+        for older in sorted(self.checkpoints_dir.glob("checkpoint-*"), key=_step_of)[:-2]:
+            shutil.rmtree(older)
+
     def clear_partial(self) -> None:
         """Removes what an interrupted save left."""
         for path in self.checkpoints_dir.glob("checkpoint-*"):
@@ -121,6 +136,14 @@ class RunFolder:
                 shutil.rmtree(path, ignore_errors=True)
         for path in self.root.glob("*.partial"):
             shutil.rmtree(path, ignore_errors=True)
+
+    def take_up(self, tell: Callable[[str], object]) -> Path | None:
+        """The checkpoint an interrupted run goes on from, None for its beginning; what lies beyond it is forgotten."""
+        self.clear_partial()
+        checkpoint = self.last_checkpoint()
+        self.forget_after(_step_of(checkpoint) if checkpoint else 0)
+        tell(f"goes on from {checkpoint.name}" if checkpoint else "no whole checkpoint there; starts at the beginning")
+        return checkpoint
 
     def draw_losses(self) -> None:
         """loss.png: every curve of the metrics that tells whether it learns."""
@@ -154,6 +177,7 @@ def mark_complete(folder: Path) -> None:
 
 
 def is_complete(folder: Path) -> bool:
+    """Whether a checkpoint holds every file it was written with, at its full size."""
     try:
         sizes = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
@@ -162,6 +186,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def versions() -> dict[str, str]:
+    """The version of Python and of every library there that a run depends on."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:

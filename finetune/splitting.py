@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from finetune.records import RecordWriter, TrainingRecord, record_writer
+from finetune.record_writer import RecordWriter, record_writer
+from finetune.records import TrainingRecord
 from finetune.text_defects import tokens_of
 from knowledge.errors import InvalidUsage
 

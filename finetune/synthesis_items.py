@@ -29,6 +29,7 @@ class GraphRecord:
 
 
 def passage_item(row: Any) -> SourcePassage:
+    """A passage to ask about: text, or an object with text and title. Raises InvalidRecord."""
     if isinstance(row, dict):
         text = next(
             (row[key] for key in ("text", "content", "指南", "information") if isinstance(row.get(key), str)), ""
@@ -43,6 +44,7 @@ def passage_item(row: Any) -> SourcePassage:
 
 
 def graph_item(row: Any) -> GraphRecord:
+    """A disease with its facts, as knowledge graphs of the field list them. Raises InvalidRecord."""
     if not isinstance(row, dict):
         raise InvalidRecord("an object of attributes with 中心词 or name")
     name = next(
@@ -60,12 +62,14 @@ def graph_item(row: Any) -> GraphRecord:
 
 
 def label_item(row: Any) -> DrugLabel:
+    """The label of a medicine by its headings. Raises InvalidRecord."""
     if not isinstance(row, str):
         raise InvalidRecord("a text `name\\nheading:text…`")
     return drug_label_of(row)
 
 
 def case_item(row: Any) -> str:
+    """What a patient says: text, or an object that holds it. Raises InvalidRecord."""
     text = (
         row
         if isinstance(row, str)
@@ -84,6 +88,7 @@ def case_item(row: Any) -> str:
 
 
 def record_item(row: Any) -> TrainingRecord:
+    """The first record of a row in any shape the readers know. Raises InvalidRecord."""
     from finetune.record_readers import READERS
 
     reader = next((reader for reader in READERS.values() if reader.recognises(row)), None)

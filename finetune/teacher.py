@@ -10,19 +10,21 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from knowledge.errors import AssistantError, MissingExtra
+from rag.provider_faults import refuses, retry_after
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 ATTEMPTS = 5
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds
+_NOTHING = object()  # no reply, or no further task; None may be either
 
 
 class TeacherFailed(AssistantError):
@@ -106,16 +108,9 @@ class Teacher:
         reply to the same prompt. Raises TeacherFailed when no attempt gave a usable reply, BudgetSpent when no more may be asked.
         """
         key = hashlib.sha256(f"{self.name}\n{variant}\n{prompt}".encode()).hexdigest()
-        known = self.cache.get(key)
-        if known is not None:
-            try:
-                value = accepts(known)
-            except ValueError:
-                self.cache.forget(key)  # kept by a version that accepted it
-            else:
-                with self._lock:
-                    self.usage.cached += 1
-                return value
+        remembered = self._remembered(key, accepts)
+        if remembered is not _NOTHING:
+            return remembered
         problem = ""
         after: float | None = None
         for attempt in range(self.attempts):
@@ -128,11 +123,11 @@ class Teacher:
             except (KeyboardInterrupt, SystemExit):
                 raise
             except Exception as fault:  # every provider's client raises its own
-                problem, after = _line(fault), _asked_pause(fault)
-                if _is_final(fault):
+                if refuses(fault):
+                    problem = _line(fault)
                     break
-                if after is None:
-                    after = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
+                told = retry_after(fault)
+                problem, after = _line(fault), min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt if told is None else told)
             else:
                 self.cache.put(key, reply)
                 return value
@@ -143,6 +138,20 @@ class Teacher:
         with self._lock:
             self.usage.failed += 1
         raise TeacherFailed(f"{self.name}: {problem}")
+
+    def _remembered(self, key: str, accepts: Callable[[str], Any]) -> Any:
+        """What `accepts` makes of a reply kept before, else _NOTHING."""
+        known = self.cache.get(key)
+        if known is None:
+            return _NOTHING
+        try:
+            value = accepts(known)
+        except ValueError:
+            self.cache.forget(key)  # kept by a version that accepted it
+            return _NOTHING
+        with self._lock:
+            self.usage.cached += 1
+        return value
 
     def _spend(self) -> None:
         with self._lock:
@@ -178,8 +187,8 @@ class Teacher:
             try:
                 while True:
                     while spent is None and len(waiting) < 2 * self.at_once:
-                        task = next(queue, _END)
-                        if task is _END:
+                        task = next(queue, _NOTHING)
+                        if task is _NOTHING:
                             break
                         waiting[pool.submit(work, task)] = task
                     if not waiting:
@@ -200,28 +209,9 @@ class Teacher:
             raise spent
 
 
-_END = object()
-
-
 def _line(fault: BaseException) -> str:
     text = str(fault).strip().splitlines()
     return f"{type(fault).__name__}: {text[0][:160]}" if text else type(fault).__name__
-
-
-def _asked_pause(fault: Exception) -> float | None:
-    """The seconds the server asks to wait (Retry-After), or None."""
-    headers = getattr(getattr(fault, "response", None), "headers", None)
-    value = headers.get("retry-after") if headers is not None else None
-    try:
-        return min(LONGEST_PAUSE, max(0.0, float(value))) if value is not None else None
-    except ValueError:
-        return None  # a date: the growing pauses serve as well
-
-
-def _is_final(fault: Exception) -> bool:
-    """Whether asking again cannot help: the key is wrong, the model is not there, the request is refused."""
-    status = getattr(fault, "status_code", None)
-    return isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 425, 429)
 
 
 def load_teacher(
@@ -249,10 +239,3 @@ def load_teacher(
         raise
     except Exception as fault:  # the providers' own errors: an unknown name, a missing key
         raise TeacherFailed(f"model {model}: {_line(fault)}") from None
-
-
-def usable(values: Sequence[Any], what: str) -> Sequence[Any]:
-    """The values, if there are any."""
-    if not values:
-        raise ValueError(f"no {what} in it")
-    return values

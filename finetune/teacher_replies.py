@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
-
-from finetune.teacher import usable
 
 _FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -94,3 +93,10 @@ def better_of(reply: str) -> str:
     if better not in ("A", "B", "equal"):
         raise ValueError("no verdict in it")
     return better
+
+
+def usable(values: Sequence[Any], what: str) -> Sequence[Any]:
+    """The values, if there are any."""
+    if not values:
+        raise ValueError(f"no {what} in it")
+    return values

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from operator import add
 
-_CJK = r"\u3400-\u9fff"
+from knowledge.script import HAN
+
 _BROKEN = re.compile(r"\ufffd|锟斤拷|烫烫烫|屯屯屯|[\ue000-\uf8ff]|[\x00-\x08\x0b\x0c\x0e-\x1f]{2,}")
 _MISREAD = re.compile(r"[\u00c2-\u00ef][\u0080-\u00bf\u2018-\u2122\u0152-\u0178]|[\u00a1-\u00ff]{4,}")
 _MISREAD_GBK = re.compile(r"[鈥锛銆鍙鐨涓鏄鍦鎴鐢鑻鍖璇闂]{1}.?[鈥锛銆鍙鐨涓鏄鍦鎴鐢鑻鍖璇闂]")
@@ -21,11 +22,11 @@ _ENTITY = re.compile(r"&(?:nbsp|lt|gt|amp|quot|ldquo|rdquo|hellip|mdash|middot|d
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b\x0c\x0e-\x1f]")
 _BLANKS = re.compile(r"(?<=\S)[ \t\u00a0\u3000]{2,}")
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
-_ONE_CHARACTER = re.compile(rf"([A-Za-z{_CJK}])\1{{9,}}")
+_ONE_CHARACTER = re.compile(rf"([A-Za-z{HAN}])\1{{9,}}")
 _UNIT = re.compile(r"(\S.{1,29}?)\1{4,}")
 _WORDS = re.compile(r"\b(\w{2,})(?:\W+\1\b){4,}", re.IGNORECASE)
 _UNBROKEN = re.compile(r"[A-Za-z0-9+/=_]{100,}")
-_SYMBOLS = re.compile(rf"[^\w\s{_CJK}，。！？、；：“”‘’（）《》.,!?;:'\"()\-|=*#`~]{{12,}}")
+_SYMBOLS = re.compile(rf"[^\w\s{HAN}，。！？、；：“”‘’（）《》.,!?;:'\"()\-|=*#`~]{{12,}}")
 _NOT_LETTERS, _WHITE = re.compile(r"[\W_]+"), re.compile(r"\s")
 _SENTENCE = re.compile(r"[^。！？!?\n.；;]+")
 
@@ -64,14 +65,14 @@ def mended_encoding(text: str) -> str:
         for wrong in ("latin-1", "cp1252"):
             for right in ("utf-8", "gb18030"):
                 mended = _read_again(text, wrong, right)
-                if mended and re.search(rf"[{_CJK}]", mended) and not _BROKEN.search(mended):
+                if mended and re.search(rf"[{HAN}]", mended) and not _BROKEN.search(mended):
                     return mended
         mended = _read_again(text, "cp1252", "utf-8")
         if mended:
             return mended
     if _MISREAD_GBK.search(text):
         mended = _read_again(text, "gb18030", "utf-8")
-        if mended and re.search(rf"[{_CJK}]", mended):
+        if mended and re.search(rf"[{HAN}]", mended):
             return mended
     return text
 
@@ -166,14 +167,14 @@ def has_placeholder(text: str) -> bool:
         if found[1]:
             return True
         around = text[max(0, found.start() - 40) : found.end() + 40]
-        if re.search(rf"[{_CJK}]", around) and _SELF_INTRODUCTION.search(around):
+        if re.search(rf"[{HAN}]", around) and _SELF_INTRODUCTION.search(around):
             return True
     return False
 
 
 def tokens_of(text: str) -> list[str]:
     """What near duplicates and overlaps are counted in: single Chinese characters, and Latin words and numbers."""
-    return re.findall(rf"[{_CJK}]|[a-z0-9]+", unicodedata.normalize("NFKC", text).lower())
+    return re.findall(rf"[{HAN}]|[a-z0-9]+", unicodedata.normalize("NFKC", text).lower())
 
 
 DEFECTS: dict[str, Callable[[str], bool]] = {

@@ -9,11 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-_TOKEN = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
+from knowledge.script import HAN
+
+_TOKEN = re.compile(rf"[{HAN}]|[^\W_{HAN}]+")
 REPEATED = 4  # tokens of a run that counts as repeated when it comes again
 
 
 def measured_tokens(text: str) -> list[str]:
+    """What BLEU and ROUGE count: Chinese characters and other words, in small letters."""
     return _TOKEN.findall(text.lower())
 
 

@@ -156,6 +156,7 @@ CANDIDATES = ("question_id", "pos_ans_id", "neg_ans_id")
 
 
 def header_of(path: Path) -> tuple[str, ...]:
+    """The column names in the first line of a CSV file."""
     with opened(path) as lines:
         return tuple(name.strip() for name in lines.readline().split(","))
 

@@ -38,7 +38,7 @@ class Job:
     tell: Callable[[str], object] = lambda _line: None
 
 
-def trainer_arguments(job: Job, total_batch: int | None = None) -> dict[str, Any]:
+def trainer_arguments(job: Job) -> dict[str, Any]:
     """The keyword arguments that every trainer's config takes."""
     import torch
 
@@ -101,13 +101,7 @@ def run_trainer(trainer: Any, job: Job, recipe: dict[str, Any]) -> dict[str, Any
     trainer.remove_callback(PrinterCallback)  # it would print into what programs read
     if job.config.training.patience:
         trainer.add_callback(EarlyStoppingCallback(job.config.training.patience))
-    checkpoint = job.run.last_checkpoint() if job.resume else None
-    if job.resume:
-        job.run.clear_partial()
-        job.run.forget_after(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
-        job.tell(
-            f"goes on from {checkpoint.name}" if checkpoint else "no whole checkpoint there; starts at the beginning"
-        )
+    checkpoint = job.run.take_up(job.tell) if job.resume else None
     with told_in_one_line(job):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         processes, told = trainer.accelerator.num_processes, _told_tokens(job)

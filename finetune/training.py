@@ -210,7 +210,3 @@ def compile_layers(base: Any) -> None:
     """Each decoder layer by itself: they are alike, so that one compilation serves them all."""
     for layer in getattr(base, base.base_model_prefix).layers:
         layer.compile(dynamic=True)
-
-
-def with_init_adapter(config: StageConfig, folder: str) -> StageConfig:
-    return replace(config, init_adapter=folder)

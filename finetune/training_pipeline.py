@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune.run_folder import RunFolder
-from finetune.stage_config import StageConfig, read_toml
+from finetune.stage_config import StageConfig
+from finetune.toml_records import read_toml
 from finetune.trainer_run import Step
 from finetune.training import train_stage
 from knowledge.errors import TrainingFailed

@@ -152,4 +152,5 @@ def hh_turns(text: str) -> list[tuple[Role, str]]:
 
 
 def dialogue_of(turns: Iterable[tuple[Role, str]], system: str = "", tags: tuple[str, ...] = ()) -> DialogueRecord:
+    """A dialogue of turns, made to alternate. Raises InvalidRecord where nothing is answered."""
     return DialogueRecord(alternating(turns), system=system, tags=tags)

@@ -29,6 +29,7 @@ def attention_for(settings: BaseSettings, packing: bool) -> str:
 
 
 def varlen_works(settings: BaseSettings) -> bool:
+    """Whether this GPU, torch and dtype have flash attention for rows of different lengths."""
     import torch
 
     if device_name() != "cuda" or compute_dtype(settings) is not torch.bfloat16:

@@ -61,6 +61,7 @@ def temporary_folder_beside(path: Path) -> Iterator[Path]:
 
 
 def unwritable(path: Path, fault: OSError) -> UnwritableData:
+    """The error for a path that the system refuses to write."""
     return UnwritableData(f"{path}: cannot be written: {fault.strerror or fault}; nothing was changed")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-CHINESE = r"\u3400-\u9fff\uf900-\ufaff"
 _HYPHENATED = re.compile(r"([A-Za-z]{2,})[-\u2010\u00ad]\Z")
 _CLOSED = re.compile(r"[。！？!?；;：:…”』」]\s*\Z|[.][”’\"')]?\s*\Z")
 _OPENS = re.compile(
@@ -48,6 +47,7 @@ def opens_a_paragraph(line: str) -> bool:
 
 
 def ends_a_sentence(line: str) -> bool:
+    """Whether a line ends with a mark that closes a sentence."""
     return bool(_CLOSED.search(line))
 
 

@@ -58,9 +58,6 @@ class SourceDocument:
     departments: tuple[str, ...] = ()
     quarantined: tuple[QuarantineRow, ...] = ()
 
-    def has_text(self) -> bool:
-        return any(section.text.strip() for section in self.sections)
-
 
 def printable(name: str) -> str:
     """A file's name as it may stand in one line."""

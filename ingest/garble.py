@@ -7,6 +7,7 @@ import unicodedata
 from functools import cache
 
 from knowledge.characters import frequent_characters, frequent_in_big5, frequent_in_gb
+from knowledge.script import chinese_characters, holds_chinese
 
 GARBLED = 0.10  # score from which a page is left out; calibrated by tests/benchmarks/reading.py --garble
 SUSPECT = 0.02  # score from which a page is taken with a warning
@@ -18,7 +19,6 @@ _LATIN_RUN = re.compile(
 )  # a second byte of Big5 may be an ASCII letter
 _LATIN_OF_UTF8 = re.compile(r"â€[\u0080-\u2122]?|Ã[\u0080-\u00bf\u0192\u2030-\u203a©®¨±¼½¾]|Â[\u00a0-\u00bf]")
 _OTHER_LETTER = re.compile(r"[^\x00-\u024f\u2000-\u2bff\u3000-\u9fff\uff00-\uffff]")
-_HAN = re.compile(r"[\u3400-\u9fff]")
 _KNOWN_LETTER_BLOCKS = 8  # distinct blocks of 256 code points, other than Chinese ones: no text uses as many
 _FEWEST = 3  # visible characters on which anything can be said
 
@@ -71,7 +71,7 @@ def _is_chinese_read_as_latin(run: str) -> bool:
 
 def _is_chinese_read_as_gbk(run: str) -> bool:
     """Ordinary Chinese in GBK is next to never valid UTF-8, so a run that is has been read in the wrong code page."""
-    if not _HAN.search(run):
+    if not holds_chinese(run):
         return False
     raw = run.encode("gb18030", "ignore")
     return _mostly_chinese(raw, "utf-8", frequent_characters("gb2312", (0xB0, 0xD8)))
@@ -81,7 +81,7 @@ def _mostly_chinese(raw: bytes, code: str, known: frozenset[str]) -> bool:
     """Whether bytes read in a code are Chinese in everyday use; a broken byte here and there is passed over."""
     text = raw.decode(code, "replace")
     bad = text.count("\ufffd")
-    han = _HAN.findall(text)
+    han = chinese_characters(text)
     everyday = sum(map(known.__contains__, han)) >= 0.75 * len(han)
     return len(han) >= 2 and len(han) >= 0.5 * (len(text) - bad) and bad <= 0.3 * len(text) and everyday
 
@@ -97,7 +97,7 @@ def _mixed_scripts(text: str) -> float:
 
 def _rare_chinese(text: str) -> float:
     """1 where most Chinese characters are in neither code's set of frequent ones; names of drugs and herbs stay far below."""
-    characters = _HAN.findall(text)
+    characters = chinese_characters(text)
     if len(characters) < 12:
         return 0.0
     rare = len(characters) - sum(map(_everyday().__contains__, characters))
@@ -117,7 +117,7 @@ def _is_crossed(text: str) -> bool:
     traditional = run.encode("gb18030", "ignore").decode("big5", "replace")
     simplified = run.encode("big5", "ignore").decode("gb18030", "replace")
     return any(
-        len(_HAN.findall(other)) >= 0.5 * len(other)
+        len(chinese_characters(other)) >= 0.5 * len(other)
         and other.count("\ufffd") <= 0.3 * len(other)
         and frequent(other) >= 0.85
         for other, frequent in ((traditional, frequent_in_big5), (simplified, frequent_in_gb))

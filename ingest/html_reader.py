@@ -11,6 +11,7 @@ from ingest.cleaning import clean
 from ingest.documents import QuarantineRow, SourceFile, SourceSection
 from ingest.encodings import decoded
 from ingest.hidden_instructions import REMEDY, hidden_reason, instructions_in
+from ingest.html_unseen import UnseenByStyle
 from ingest.outline import Block, sections_of
 from ingest.text_readers import suspect
 
@@ -18,25 +19,9 @@ if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 _NOT_TEXT = {
-    "script",
-    "style",
-    "noscript",
-    "template",
-    "iframe",
-    "object",
-    "embed",
-    "svg",
-    "math",
-    "head",
-    "select",
-    "button",
-    "canvas",
-    "audio",
-    "video",
-    "input",
-    "textarea",
-    "form",
-}
+    "script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "math", "head", "select",
+    "button", "canvas", "audio", "video", "input", "textarea", "form",
+}  # fmt: skip
 _FURNITURE = {"nav", "footer", "aside", "menu"}
 _FURNITURE_ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar"}
 _FURNITURE_NAMES = re.compile(
@@ -44,60 +29,10 @@ _FURNITURE_NAMES = re.compile(
     re.IGNORECASE,
 )
 _BLOCKS = {
-    "p",
-    "div",
-    "section",
-    "article",
-    "main",
-    "ul",
-    "ol",
-    "dl",
-    "dt",
-    "dd",
-    "li",
-    "blockquote",
-    "pre",
-    "figure",
-    "figcaption",
-    "address",
-    "header",
-    "hr",
-    "br",
-    "details",
-    "summary",
-    "fieldset",
-    "body",
-    "center",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "table",
-    "tr",
-    "caption",
-}
-_UNSEEN_STYLES = {
-    "not displayed": re.compile(
-        r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|content-visibility\s*:\s*hidden"
-    ),
-    "transparent": re.compile(r"(?<![\w-])opacity\s*:\s*0*(?:\.0+)?\s*(?:[;!]|$)|color\s*:\s*transparent"),
-    "tiny": re.compile(r"font-size\s*:\s*(?:0*(?:\.\d+)?|1)\s*(?:px|pt|em|rem|%)?\s*(?:[;!]|$)"),
-    "off the page": re.compile(
-        r"(?:text-indent|left|top|right|margin-left)\s*:\s*-\d{3,}\s*(?:px|pt|em|rem|%)|clip\s*:\s*rect\(\s*(?:0|1px)|clip-path\s*:\s*inset\(\s*(?:50|100)%"
-    ),
-    "no size": re.compile(
-        r"(?<![\w-])(?:height|width|max-height|max-width)\s*:\s*0(?:px|pt|em|%)?\s*(?:[;!]|$).*overflow\s*:\s*hidden|overflow\s*:\s*hidden.*(?<![\w-])(?:height|width|max-height|max-width)\s*:\s*0(?:px|pt|em|%)?\s*(?:[;!]|$)"
-    ),
-}
-_WHITE = re.compile(
-    r"(?<![\w-])color\s*:\s*(?:#fff(?:fff)?\b|white\b|rgba?\(\s*255\s*,\s*255\s*,\s*255|hsl\(\s*\d+\s*,\s*\d+%\s*,\s*100%)"
-)
-_BACKGROUND = re.compile(
-    r"background(?:-color|-image)?\s*:\s*(?!\s*(?:#fff(?:fff)?\b|white\b|none\b|transparent\b|inherit\b))"
-)
-_HIDING_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+    "p", "div", "section", "article", "main", "ul", "ol", "dl", "dt", "dd", "li", "blockquote", "pre", "figure",
+    "figcaption", "address", "header", "hr", "br", "details", "summary", "fieldset", "body", "center", "h1", "h2",
+    "h3", "h4", "h5", "h6", "table", "tr", "caption",
+}  # fmt: skip
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
 
 
@@ -154,7 +89,7 @@ class _Page:
     def __init__(self, root: HtmlElement) -> None:
         self.root = root
         self.hidden: dict[str, list[str]] = {}
-        self._hiding = _hiding_selectors(root)
+        self._unseen = UnseenByStyle(root)
         self._words: list[str] = []
 
     def blocks(self) -> Iterator[Block]:
@@ -187,7 +122,7 @@ class _Page:
         tag = child.tag if isinstance(child.tag, str) else ""
         if not tag or tag in _NOT_TEXT or self._is_furniture(child, tag):
             return
-        if how := self._hidden_how(child):
+        if how := self._unseen.how(child):
             self.hidden.setdefault(how, []).append(_words_of(child))
             return
         if tag in _BLOCKS:
@@ -225,24 +160,6 @@ class _Page:
             _FURNITURE_NAMES.search(child.get(name, "")) for name in ("class", "id")
         )
 
-    def _hidden_how(self, child: HtmlElement) -> str | None:
-        style = child.get("style", "").lower()
-        if child.get("hidden") is not None or any(_matches(child, selector) for selector in self._hiding):
-            return "not displayed"
-        for how, pattern in _UNSEEN_STYLES.items():
-            if style and pattern.search(style):
-                return how
-        if (style and _WHITE.search(style)) or child.get("color", "").lower() in ("white", "#fff", "#ffffff"):
-            return None if self._on_colour(child) else "white"
-        return None
-
-    def _on_colour(self, child: HtmlElement) -> bool:
-        """Whether an element or one around it has a background of its own, so that white letters can be read."""
-        around = [child, *child.iterancestors()]
-        return any(_BACKGROUND.search(one.get("style", "").lower()) or one.get("bgcolor") for one in around) or bool(
-            child.get("class")
-        )
-
     def _is_data(self, table: HtmlElement) -> bool:
         """A table of data, not one that only lays out the page: no table inside, at least two columns."""
         return next((inner for inner in table.iterdescendants("table")), None) is None and any(
@@ -253,14 +170,14 @@ class _Page:
         """Rows of equal length; a cell over several rows or columns stands in each of them."""
         carried: dict[int, tuple[int, str]] = {}  # column -> rows left, text
         for row in table.iter("tr"):
-            if self._hidden_how(row):
+            if self._unseen.how(row):
                 self.hidden.setdefault("not displayed", []).append(_words_of(row))
                 continue
             cells: list[str] = []
             for cell in row:
                 if cell.tag not in ("td", "th"):
                     continue
-                if how := self._hidden_how(cell):
+                if how := self._unseen.how(cell):
                     self.hidden.setdefault(how, []).append(_words_of(cell))
                     text = ""
                 else:
@@ -285,22 +202,6 @@ def _take_carried(cells: list[str], carried: dict[int, tuple[int, str]]) -> None
 def _span(cell: HtmlElement, name: str) -> int:
     value = cell.get(name, "1").strip()
     return min(max(int(value), 1), 50) if value.isdecimal() and len(value) < 6 else 1
-
-
-def _hiding_selectors(root: HtmlElement) -> list[str]:
-    """The simple selectors (.name, #name, tag) that the page's own style sheets hide."""
-    found = []
-    for sheet in root.iter("style"):
-        for selectors, body in _HIDING_RULE.findall((sheet.text or "")[:200_000]):
-            if any(pattern.search(body.lower()) for pattern in _UNSEEN_STYLES.values()):
-                found += [one.strip() for one in selectors.split(",") if re.fullmatch(r"\s*[.#]?[\w-]+\s*", one)]
-    return found
-
-
-def _matches(element: HtmlElement, selector: str) -> bool:
-    if selector.startswith("."):
-        return selector[1:] in element.get("class", "").split()
-    return element.get("id") == selector[1:] if selector.startswith("#") else element.tag == selector
 
 
 def _words_of(element: HtmlElement) -> str:

@@ -11,6 +11,7 @@ from ingest.documents import SourceDocument, SourceSection
 from knowledge.departments import Department, load_departments
 from knowledge.guidelines import Guide, load_guides
 from knowledge.records import KNOWLEDGE_DIR, LANGUAGES, Language
+from knowledge.script import FULL_STOP, LIST_MARK
 
 _LABELS: dict[str, dict[Language, str]] = {
     "about": {"zh": "科室介绍", "en": "About the department"},
@@ -116,7 +117,7 @@ def _boundary_sentences(
 def _listed(items: tuple[str, ...], language: Language) -> str:
     if not items:
         return ""
-    return "、".join(items) + "。" if language == "zh" else ", ".join(items) + "."
+    return LIST_MARK[language].join(items) + FULL_STOP[language]
 
 
 def _document(

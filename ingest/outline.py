@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ingest.documents import SourceSection
+from knowledge.script import chinese_characters
 
 SEPARATOR = " > "
 LONGEST_HEADING = 60  # characters of Chinese, twice that of English; a longer line is text
@@ -46,7 +47,7 @@ def numbering_rank(line: str) -> int | None:
 
 def fits_a_heading(line: str) -> bool:
     """Short, and neither ended like a sentence nor a line of a table of contents."""
-    weight = sum(2 if "\u3400" <= character <= "\u9fff" else 1 for character in line)
+    weight = len(line) + len(chinese_characters(line))
     return weight <= 2 * LONGEST_HEADING and not _ENDS_A_SENTENCE.search(line) and not _LEADERS.search(line)
 
 

@@ -42,4 +42,3 @@ class PageContent:
     rules: list[Box] = field(default_factory=list)
     pictures: list[Box] = field(default_factory=list)
     hidden: dict[str, list[str]] = field(default_factory=dict)
-    has_ocr_layer: bool = False

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
 from ingest.cleaning import ends_a_sentence, joined, opens_a_paragraph
 from ingest.outline import fits_a_heading, numbering_rank
-from ingest.page_content import PageContent, Span
+from ingest.page_columns import Item, columns_of
+from ingest.page_content import PageContent
+from ingest.page_lines import Segment, segments_of
 from ingest.page_tables import PageTable, ruled_tables
-
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
-_BULLET = re.compile(r"^(?:[-*•·●○■□◆▪➢√]|[（(]?\d{1,2}[）)、．.]|[①-⑳]|[一二三四五六七八九十]、)$")
-COLUMN_GAP = 1.1  # type sizes; a wider gap in a line parts columns or cells
-FEWEST_LINES = 5  # of a text column
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Text of one line without a wide gap in it."""
-
-    x0: float
-    x1: float
-    y: float
-    size: float
-    text: str
-    is_bold: bool = False
+from knowledge.script import holds_chinese
 
 
 @dataclass(frozen=True)
@@ -49,21 +34,18 @@ class Paragraph:
         rank = numbering_rank(self.text)
         if self.size >= body_size * 1.12:
             return -10 * round(self.size) + (rank or 0)
-        short = len(self.text) <= (30 if _CHINESE.search(self.text) else 70)
+        short = len(self.text) <= (30 if holds_chinese(self.text) else 70)
         if rank is not None or (self.is_bold and short and not opens_a_paragraph(self.text)):
             return -10 * round(body_size) + (rank if rank is not None else 7)
         return None
 
 
-Item = Segment | PageTable
-
-
 def laid_out(page: PageContent) -> list[Paragraph | PageTable]:
     """A page's paragraphs and tables in reading order."""
-    found, rest = ruled_tables(page.spans, page.rules, segments_of)
+    found, rest = ruled_tables(page.spans, page.rules)
     items: list[Item] = [*segments_of(rest), *found]
     flow: list[Paragraph | PageTable] = []
-    for column in _columns(items, depth=2):
+    for column in columns_of(items, depth=2):
         _continue(flow, list(_paragraphs(column)))
     return flow
 
@@ -71,99 +53,6 @@ def laid_out(page: PageContent) -> list[Paragraph | PageTable]:
 def body_size(sizes: Counter[float]) -> float:
     """The size most characters are set in."""
     return max(sizes, key=lambda size: sizes[size]) if sizes else 12.0
-
-
-def segments_of(spans: Iterable[Span]) -> list[Segment]:
-    """The lines of a page, parted at wide gaps, from the top; text printed twice to look bold counts once."""
-    rows: list[list[Span]] = []
-    for span in sorted(spans, key=lambda span: (-span.y, span.x0)):
-        near = next((row for row in rows[-3:] if abs(row[0].y - span.y) <= 0.45 * max(row[0].size, span.size)), None)
-        if near is None:
-            rows.append([span])
-        elif not any(same.text == span.text and abs(same.x0 - span.x0) < 1.5 for same in near):
-            near.append(span)
-    return [segment for row in rows for segment in _parted(sorted(row, key=lambda span: span.x0))]
-
-
-def _parted(row: list[Span]) -> Iterator[Segment]:
-    run = [row[0]]
-    for span in row[1:]:
-        gap = span.x0 - max(one.x1 for one in run)
-        is_bullet = len(run) == 1 and _BULLET.match(run[0].text.strip()) is not None and gap < 4 * span.size
-        if gap > COLUMN_GAP * max(span.size, run[-1].size) and not is_bullet:
-            yield _segment(run)
-            run = [span]
-        else:
-            run.append(span)
-    yield _segment(run)
-
-
-def _segment(run: list[Span]) -> Segment:
-    text = run[0].text
-    for left, right in itertools.pairwise(run):
-        gap = right.x0 - left.x1
-        wide = gap > 0.18 * right.size and not (_CHINESE.search(text[-1:]) or _CHINESE.search(right.text[:1]))
-        text += (" " if wide and not text.endswith(" ") and not right.text.startswith(" ") else "") + right.text
-    main = max(run, key=lambda span: len(span.text))
-    bold = sum(len(span.text) for span in run if span.is_bold) > len(text) * 0.7
-    return Segment(run[0].x0, max(span.x1 for span in run), main.y, main.size, " ".join(text.split()), bold)
-
-
-def _columns(items: list[Item], depth: int) -> Iterator[list[Item]]:
-    """The items by column, left before right; what runs across both columns parts the page into bands."""
-    gutter = _gutter(items) if depth else None
-    if gutter is None:
-        yield sorted(items, key=lambda item: (-item.y, item.x0))
-        return
-    band: list[Item] = []
-    for item in sorted(items, key=lambda item: -item.y):
-        if item.x0 < gutter - 2 and item.x1 > gutter + 2:
-            yield from _sides(band, gutter, depth, is_closed=True)
-            yield [item]
-            band = []
-        else:
-            band.append(item)
-    yield from _sides(band, gutter, depth)
-
-
-def _sides(band: list[Item], gutter: float, depth: int, is_closed: bool = False) -> Iterator[list[Item]]:
-    """Left, then right. A heading below both columns, over something that runs across (is_closed), comes last."""
-    left = [item for item in band if item.x1 <= gutter + 2]
-    right = [item for item in band if item.x1 > gutter + 2]
-    foot = min((item.y for item in right), default=-math.inf)
-    below = [item for item in left if item.y < foot - 2] if is_closed and right else []
-    below = below if len(below) <= 3 else []
-    for side in ([item for item in left if item not in below], right, below):
-        if side:
-            yield from _columns(side, depth - 1)
-
-
-def _gutter(items: list[Item]) -> float | None:
-    """Where a blank strip parts text into two columns; None in a single column, and between the cells of a table."""
-    lines = [item for item in items if isinstance(item, Segment)]
-    if len(lines) < 2 * FEWEST_LINES:
-        return None
-    left_edge, right_edge = min(line.x0 for line in lines), max(line.x1 for line in lines)
-    width = right_edge - left_edge
-    best: tuple[int, float] | None = None
-    for step in range(25, 76):
-        x = left_edge + width * step / 100
-        left = [line for line in lines if line.x1 <= x + 1]
-        right = [line for line in lines if line.x0 >= x - 1]
-        crossing = len(lines) - len(left) - len(right)
-        if min(len(left), len(right)) < FEWEST_LINES or crossing > 0.5 * min(len(left), len(right)) + 4:
-            continue
-        if not (_reads_as_text(left, x - left_edge) and _reads_as_text(right, right_edge - x)):
-            continue
-        if best is None or crossing < best[0]:
-            best = (crossing, x)
-    return best[1] if best else None
-
-
-def _reads_as_text(lines: list[Segment], width: float) -> bool:
-    """Whether lines fill their column as running text does, which cells of a table do not."""
-    filled = median(line.x1 - line.x0 for line in lines) >= 0.6 * width
-    return filled and median(len(line.text) for line in lines) >= 8
 
 
 def _paragraphs(column: list[Item]) -> Iterator[Paragraph | PageTable]:
@@ -266,12 +155,12 @@ def _begins_anew(above: Segment, line: Segment, left: float, right: float, pitch
         return True
     if opens_a_paragraph(line.text) or numbering_rank(line.text) is not None:
         runs_on = right - above.x1 < 1.5 * above.size and not ends_a_sentence(above.text)
-        if not runs_on or line.x0 - above.x0 > line.size or not _CHINESE.search(above.text):
+        if not runs_on or line.x0 - above.x0 > line.size or not holds_chinese(above.text):
             return True  # else a number that only happens to stand first: 前言 | 第2条
     if gap < 0.3 * line.size:
         return False  # the same line, parted by a gap
     missing = right - above.x1
-    if _CHINESE.search(above.text):
+    if holds_chinese(above.text):
         return missing > 2.2 * above.size
     return missing > (0.12 if ends_a_sentence(above.text) else 0.35) * (right - left)
 

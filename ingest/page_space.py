@@ -11,16 +11,19 @@ IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 def times(first: Any, second: Matrix) -> Matrix:
+    """What applying the first and then the second does."""
     a, b, c, d, e, f = first
     p, q, r, s, t, u = second
     return (a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u)
 
 
 def at(matrix: Matrix, x: float, y: float) -> tuple[float, float]:
+    """Where a point of the matrix's space lies in the one it leads to."""
     return (x * matrix[0] + y * matrix[2] + matrix[4], x * matrix[1] + y * matrix[3] + matrix[5])
 
 
 def box_between(first: tuple[float, float], second: tuple[float, float]) -> Box:
+    """The box of two opposite corners, whichever they are."""
     (x0, x1), (y0, y1) = sorted((first[0], second[0])), sorted((first[1], second[1]))
     return Box(x0, y0, x1, y1)
 

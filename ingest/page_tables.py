@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ingest.cleaning import joined
 from ingest.page_content import Box, Span
+from ingest.page_lines import Segment, segments_of
 
 _NEAR = 3.0  # points within which lines meet
 _MOST_RULES = 3_000
@@ -26,19 +27,17 @@ class PageTable:
     may_have_names: bool = True  # False where the first row cannot be trusted to name the columns
 
 
-def ruled_tables(
-    spans: list[Span], rules: list[Box], lines_of: Callable[[Iterable[Span]], list]
-) -> tuple[list[PageTable], list[Span]]:
+def ruled_tables(spans: list[Span], rules: list[Box]) -> tuple[list[PageTable], list[Span]]:
     """The tables drawn with lines both ways, and the pieces of text outside them."""
     tables: list[PageTable] = []
     rest = spans
     for group in _connected(rules[:_MOST_RULES]):
-        table, outside = _table_in(group, rest, lines_of)
+        table, outside = _table_in(group, rest)
         if table is not None:
             tables.append(table)
             rest = outside
     for across in _bands([rule for rule in rules[:_MOST_RULES] if rule.x1 - rule.x0 > 60]):
-        table, rest = _three_line_table(across, rest, lines_of)
+        table, rest = _three_line_table(across, rest)
         tables += [table] if table is not None else []
     return tables, rest
 
@@ -57,21 +56,19 @@ def _bands(rules: list[Box]) -> list[list[Box]]:
     return [band for band in bands if len(_distinct([rule.y0 for rule in band])) == 3]
 
 
-def _three_line_table(
-    group: list[Box], spans: list[Span], lines_of: Callable[[Iterable[Span]], list]
-) -> tuple[PageTable | None, list[Span]]:
+def _three_line_table(group: list[Box], spans: list[Span]) -> tuple[PageTable | None, list[Span]]:
     """A table with a line above and below its names and one at its foot. Only where its rows can be told for sure."""
     ys = sorted(_distinct([(rule.y0 + rule.y1) / 2 for rule in group]), reverse=True)
     if len(ys) != 3 or any(rule.y1 - rule.y0 > _NEAR for rule in group):
         return None, spans
     frame = Box(min(rule.x0 for rule in group), ys[2], max(rule.x1 for rule in group), ys[0])
     inside = [span for span in spans if frame.holds((span.x0 + span.x1) / 2, span.y + span.size * 0.3)]
-    head = lines_of([span for span in inside if span.y > ys[1]])
-    body = lines_of([span for span in inside if span.y <= ys[1]])
+    head = segments_of([span for span in inside if span.y > ys[1]])
+    body = segments_of([span for span in inside if span.y <= ys[1]])
     edges = _distinct([line.x0 for line in head])
     if len(edges) < 2 or not body:
         return None, spans
-    columns = [min(max(bisect_right(edges, line.x0 + 4) - 1, 0), len(edges) - 1) for line in body]
+    columns = _columns_of(body, edges)
     rows: list[list[int]] = [[]]
     leading = 1.45 * max(line.size for line in body)
     for place in sorted(range(len(body)), key=lambda place: -body[place].y):
@@ -81,18 +78,19 @@ def _three_line_table(
     starts = [sum(columns[place] == 0 for place in row) for row in rows]
     if any(count == 0 for count in starts) or len(rows) != sum(column == 0 for column in columns):
         return None, spans
-    grid = [
-        _by_column(
-            head, [min(max(bisect_right(edges, line.x0 + 4) - 1, 0), len(edges) - 1) for line in head], len(edges)
-        )
-    ]
+    grid = [_by_column(head, _columns_of(head, edges), len(edges))]
     grid += [_by_column([body[place] for place in row], [columns[place] for place in row], len(edges)) for row in rows]
     chosen = {id(span) for span in inside}
     table = PageTable(frame.x0, frame.x1, ys[0], ys[2], tuple(edges), tuple(grid))
     return table, [span for span in spans if id(span) not in chosen]
 
 
-def _by_column(lines: list, columns: list[int], width: int) -> tuple[str, ...]:
+def _columns_of(lines: list[Segment], edges: list[float]) -> list[int]:
+    """The column each line stands in, by where it begins."""
+    return [min(max(bisect_right(edges, line.x0 + 4) - 1, 0), len(edges) - 1) for line in lines]
+
+
+def _by_column(lines: list[Segment], columns: list[int], width: int) -> tuple[str, ...]:
     return tuple(
         _cell_text([line for line, own in zip(lines, columns, strict=True) if own == column]) for column in range(width)
     )
@@ -125,9 +123,7 @@ def _around(one: Box, two: Box) -> Box:
     return Box(min(one.x0, two.x0), min(one.y0, two.y0), max(one.x1, two.x1), max(one.y1, two.y1))
 
 
-def _table_in(
-    group: list[Box], spans: list[Span], lines_of: Callable[[Iterable[Span]], list]
-) -> tuple[PageTable | None, list[Span]]:
+def _table_in(group: list[Box], spans: list[Span]) -> tuple[PageTable | None, list[Span]]:
     across = [rule for rule in group if rule.x1 - rule.x0 > rule.y1 - rule.y0]
     down = [rule for rule in group if rule.y1 - rule.y0 > rule.x1 - rule.x0]
     ys = sorted(_distinct([(rule.y0 + rule.y1) / 2 for rule in across]), reverse=True)
@@ -145,14 +141,14 @@ def _table_in(
         cells.setdefault((min(max(row, 0), len(ys) - 2), min(max(column, 0), len(xs) - 2)), []).append(span)
     grid = [["" for _ in xs[1:]] for _ in ys[1:]]
     for (row, column), found in cells.items():
-        grid[row][column] = _cell_text(lines_of(found))
+        grid[row][column] = _cell_text(segments_of(found))
     _fill_merged(grid, xs, ys, across, down)
     chosen = {id(span) for span in inside}
     table = PageTable(xs[0], xs[-1], ys[0], ys[-1], tuple(xs[:-1]), tuple(map(tuple, grid)))
     return table, [span for span in spans if id(span) not in chosen]
 
 
-def _cell_text(lines: list) -> str:
+def _cell_text(lines: list[Segment]) -> str:
     text = ""
     for line in lines:
         text = joined(text, line.text)

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ingest.page_content import Box, PageContent, Span
+from ingest.page_content import PageContent, Span
 from ingest.page_space import IDENTITY, Matrix, at, box_between, times, turned
 from ingest.pdf_fonts import PageFont
+from ingest.pdf_paths import DrawnPaths
+from ingest.pdf_state import GraphicsState, is_white
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
-TINY_POINTS = 1.5  # smaller type cannot be read on paper or screen; the smallest print of leaflets has 4
-_WHITE = 0.97  # of each colour
 _DEEPEST_FORM = 12
 _MOST_FORMS = 500  # drawn on one page
 _MOST_SPANS = 60_000  # pieces of text on one page
-
-
-@dataclass(frozen=True)
-class State:
-    """The graphics state that matters for text."""
-
-    ctm: Matrix = IDENTITY
-    font: Any = None
-    size: float = 12.0
-    char_space: float = 0.0
-    word_space: float = 0.0
-    scale: float = 1.0
-    leading: float = 0.0
-    rise: float = 0.0
-    mode: int = 0
-    is_white: bool = False
-    is_clear: bool = False  # drawn with no opacity
 
 
 class PageInterpreter:
@@ -42,17 +25,13 @@ class PageInterpreter:
     def __init__(self, reader: PdfReader, number: int, label: str | None, fonts: dict[Any, Any]) -> None:
         page = reader.pages[number - 1]
         self.reader, self.fonts = reader, fonts
-        self.box = page.cropbox
-        left, bottom = float(self.box.left), float(self.box.bottom)
-        self.content = PageContent(
-            number, label if label != str(number) else None, float(self.box.width), float(self.box.height)
-        )
-        self.state = replace(State(), ctm=turned(page.rotation, left, bottom, self.content))
+        box = page.cropbox
+        left, bottom = float(box.left), float(box.bottom)
+        self.content = PageContent(number, label if label != str(number) else None, float(box.width), float(box.height))
+        self.state = GraphicsState(ctm=turned(page.rotation, left, bottom, self.content))
         self.tm = self.line = IDENTITY
-        self.stack: list[State] = []
-        self.path: list[Box] = []
-        self.point: tuple[float, float] | None = None
-        self.fills: list[Box] = []  # areas painted in a colour other than white
+        self.stack: list[GraphicsState] = []
+        self.paths = DrawnPaths(self.content.rules)
         self.suspects: list[tuple[Span, str]] = []
         self.forms = 0
         contents = page.get("/Contents")
@@ -94,13 +73,7 @@ class PageInterpreter:
         self._set(ctm=times(tuple(float(value) for value in operands[:6]), self.state.ctm))
 
     def _colour(self, operands: Any, resources: Any) -> None:
-        values = [float(value) for value in operands if isinstance(value, int | float)]
-        if len(values) == 4:
-            self._set(is_white=all(value <= 1 - _WHITE for value in values))
-        elif values:
-            self._set(is_white=len(values) in (1, 3) and all(value >= _WHITE for value in values))
-        else:
-            self._set(is_white=False)  # a pattern
+        self._set(is_white=is_white([float(value) for value in operands if isinstance(value, int | float)]))
 
     def _extended(self, operands: Any, resources: Any) -> None:
         state = resources["/ExtGState"].get_object()[operands[0]].get_object()
@@ -112,52 +85,24 @@ class PageInterpreter:
 
     # paths: ruling lines and filled areas
 
+    def _point(self, x: Any, y: Any) -> tuple[float, float]:
+        return at(self.state.ctm, float(x), float(y))
+
     def _move(self, operands: Any, resources: Any) -> None:
-        self.point = at(self.state.ctm, float(operands[0]), float(operands[1]))
+        self.paths.move(self._point(*operands[:2]))
 
     def _line_to(self, operands: Any, resources: Any) -> None:
-        end = at(self.state.ctm, float(operands[0]), float(operands[1]))
-        if self.point is not None and len(self.path) < 20_000:
-            self.path.append(box_between(self.point, end))
-        self.point = end
+        self.paths.line_to(self._point(*operands[:2]))
 
     def _rectangle(self, operands: Any, resources: Any) -> None:
         x, y, width, height = (float(value) for value in operands[:4])
-        if len(self.path) < 20_000:
-            self.path.append(box_between(at(self.state.ctm, x, y), at(self.state.ctm, x + width, y + height)))
-
-    def _stroke(self, operands: Any, resources: Any) -> None:
-        for box in self.path:
-            self._rule(box)
-            if box.x1 - box.x0 > 3 and box.y1 - box.y0 > 3:  # a frame: its four sides
-                for side in (
-                    Box(box.x0, box.y0, box.x1, box.y0), Box(box.x0, box.y1, box.x1, box.y1),
-                    Box(box.x0, box.y0, box.x0, box.y1), Box(box.x1, box.y0, box.x1, box.y1),
-                ):  # fmt: skip
-                    self._rule(side)
-        self.path = []
+        self.paths.rectangle(self._point(x, y), self._point(x + width, y + height))
 
     def _fill(self, operands: Any, resources: Any) -> None:
-        for box in self.path:
-            if box.x1 - box.x0 <= 3 or box.y1 - box.y0 <= 3:
-                self._rule(box)
-            elif not self.state.is_white:
-                self.fills.append(box)
-        self.path = []
+        self.paths.paint(fill=not self.state.is_white)
 
     def _fill_and_stroke(self, operands: Any, resources: Any) -> None:
-        path = self.path
-        self._fill(operands, resources)
-        self.path = path
-        self._stroke(operands, resources)
-
-    def _end_path(self, operands: Any, resources: Any) -> None:
-        self.path = []
-
-    def _rule(self, box: Box) -> None:
-        thin = min(box.x1 - box.x0, box.y1 - box.y0) <= 3 < max(box.x1 - box.x0, box.y1 - box.y0)
-        if thin and len(self.content.rules) < 20_000:
-            self.content.rules.append(box)
+        self.paths.paint(fill=not self.state.is_white, stroke=True)
 
     # text
 
@@ -224,33 +169,19 @@ class PageInterpreter:
         if abs(end_y - y) > abs(end_x - x) + 1:
             return  # turned on its side: a watermark or a margin note
         span = Span(min(x, end_x), max(x, end_x), y, size, text, state.font.is_bold)
-        if how := self._unseen(span):
+        if how := state.unseen_how(span, self.content):
             self.suspects.append((span, how))
         else:
             self.content.spans.append(span)
-
-    def _unseen(self, span: Span) -> str | None:
-        content = self.content
-        if span.x1 < -2 or span.x0 > content.width + 2 or not -2 <= span.y <= content.height + 2:
-            return "off the page"
-        if span.size < TINY_POINTS:
-            return "tiny"
-        if self.state.mode == 3 or self.state.mode == 7:
-            return "not drawn"
-        if self.state.is_clear:
-            return "transparent"
-        return "white" if self.state.is_white and self.state.mode in (0, 2, 4, 6) else None
 
     def _judge(self) -> None:
         """White letters on a coloured area or a picture can be read; undrawn ones over a picture are a scan's text layer."""
         for span, how in self.suspects:
             x, y = (span.x0 + span.x1) / 2, span.y + span.size * 0.3
             on_picture = any(box.holds(x, y) for box in self.content.pictures)
-            if how == "white" and (on_picture or any(box.holds(x, y) for box in self.fills)):
+            on_colour = how == "white" and any(box.holds(x, y) for box in self.paths.fills)
+            if on_colour or (how in ("white", "not drawn") and on_picture):
                 self.content.spans.append(span)
-            elif how == "not drawn" and on_picture:
-                self.content.spans.append(span)
-                self.content.has_ocr_layer = True
             else:
                 self.content.hidden.setdefault(how, []).append(span.text)
 
@@ -293,10 +224,10 @@ _OPERATORS: dict[bytes, Any] = {
     b"m": PageInterpreter._move,
     b"l": PageInterpreter._line_to,
     b"re": PageInterpreter._rectangle,
-    **dict.fromkeys((b"S", b"s"), PageInterpreter._stroke),
+    **dict.fromkeys((b"S", b"s"), lambda page, operands, resources: page.paths.paint(stroke=True)),
     **dict.fromkeys((b"f", b"F", b"f*"), PageInterpreter._fill),
     **dict.fromkeys((b"B", b"B*", b"b", b"b*"), PageInterpreter._fill_and_stroke),
-    b"n": PageInterpreter._end_path,
+    b"n": lambda page, operands, resources: page.paths.paint(),
     b"BT": PageInterpreter._begin_text,
     b"Tf": PageInterpreter._font,
     b"Td": PageInterpreter._next_line,

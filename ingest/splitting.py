@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ingest.documents import SourceDocument, SourceSection
+from knowledge.script import chinese_characters
 from rag.passages import Passage
 from rag.sentences import Sentence, split_sentences
 
 MAX_WEIGHT = 280  # of a passage; a Chinese character weighs 1, any other 0.4
 LONGEST_SENTENCE = 1200  # characters; beyond it text without sentence marks is cut at a blank or comma
-
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 
 def passages_of(document: SourceDocument) -> Iterator[Passage]:
@@ -29,7 +28,7 @@ def passages_of(document: SourceDocument) -> Iterator[Passage]:
 
 def language_of(text: str) -> str:
     """zh where a fifth of the letters or more are Chinese, else en."""
-    chinese = len(_CHINESE.findall(text))
+    chinese = len(chinese_characters(text))
     letters = sum(character.isalpha() for character in text)
     return "zh" if letters and chinese / letters >= 0.2 else "en"
 
@@ -118,5 +117,5 @@ def _is_joined(before: str, after: str) -> bool:
 
 def _weight(sentences: list[Sentence]) -> float:
     text = "".join(sentence.text for sentence in sentences)
-    chinese = len(_CHINESE.findall(text))
+    chinese = len(chinese_characters(text))
     return chinese + 0.4 * (len(text) - chinese)

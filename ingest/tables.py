@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ingest.department_names import departments_named
 from ingest.documents import SourceSection
+from knowledge.script import holds_chinese
 
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
 _NUMBER = re.compile(r"^[\s\d.,:/%+\-~～<>≤≥=±()（）*℃°年月日]+$")
 _QUESTION = re.compile(
     r"^(?:问题?|患者提问|常见问题|标准问题?|提问|question|query|ask|q|faq|instruction|prompt|title|标题)$",
@@ -24,14 +24,17 @@ Row = Sequence[str]
 
 
 def is_question_name(name: str) -> bool:
+    """Whether a column or key of that name holds questions."""
     return bool(_QUESTION.match(name.strip()))
 
 
 def is_answer_name(name: str) -> bool:
+    """Whether a column or key of that name holds answers."""
     return bool(_ANSWER.match(name.strip()))
 
 
 def is_department_name(name: str) -> bool:
+    """Whether a column or key of that name holds departments."""
     return bool(_DEPARTMENT.match(name.strip()))
 
 
@@ -58,7 +61,7 @@ def row_line(names: Row | None, row: Row) -> str:
     filled = [(name, cell) for name, cell in cells if cell]
     if len(filled) > 1 and len({cell for _, cell in filled}) == 1:
         return filled[0][1]  # one cell over the whole row
-    chinese = any(_CHINESE.search(name + cell) for name, cell in filled)
+    chinese = any(holds_chinese(name + cell) for name, cell in filled)
     colon, semicolon, comma = ("：", "；", "，") if chinese else (": ", "; ", ", ")
     parts = []
     for name, cell in filled:
@@ -104,4 +107,5 @@ def question_sections(names: Row, rows: Iterable[Row], heading: str = "") -> Ite
 
 
 def is_question_header(names: Row) -> bool:
+    """Whether columns of these names make a sheet of questions and answers."""
     return any(map(is_question_name, names)) and any(map(is_answer_name, names))

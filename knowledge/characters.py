@@ -6,7 +6,8 @@ import codecs
 import re
 from functools import cache
 
-_HAN = re.compile(r"[\u3400-\u9fff]")
+from knowledge.script import chinese_characters
+
 _LONE_HIGH_BYTE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 COMMON_SHARE = 0.9  # of a text's Chinese characters, among the frequent ones of its code; real text has 0.95-1.0
@@ -46,7 +47,7 @@ def code_of(raw: bytes) -> str | None:
 
 
 def _share(text: str, characters: frozenset[str]) -> float:
-    found = _HAN.findall(text)
+    found = chinese_characters(text)
     return sum(map(characters.__contains__, found)) / len(found) if found else 0.0
 
 

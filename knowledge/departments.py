@@ -68,7 +68,7 @@ class Boundary(Record):
     decides: Bilingual
 
 
-class AnswerOption(Record):
+class AnswerOption(Bilingual):
     """One answer a patient can tap.
 
     effect: department id -> change of that department's log-odds, -3 (speaks strongly against) to 3 (for);
@@ -76,8 +76,6 @@ class AnswerOption(Record):
     says: what the answer states, in words the rules read; by default its own words (rag/statements.py).
     """
 
-    zh: str
-    en: str
     says: Bilingual | None = None
     effect: dict[RecordId, int] = Field(default_factory=dict)
 

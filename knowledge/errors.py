@@ -112,3 +112,9 @@ class WriterBusy(WriterUnavailable):
 
 class ClusterUnavailable(AssistantError):
     """The cluster that was to do the work cannot be reached, or its machines cannot do it; nothing was changed."""
+
+
+def first_line(fault: BaseException) -> str:
+    """What a library's fault says, in one line of at most 200 characters; its kind where it says nothing."""
+    lines = str(fault).strip().splitlines()
+    return lines[0][:200] if lines else type(fault).__name__

@@ -62,11 +62,6 @@ class Hospital(Record):
             department_id = line.instead
         return department_id
 
-    def place_and_hours(self, department_id: str) -> str:
-        """Floor and opening hours as the hospital wrote them, or nothing."""
-        line = self.departments.get(department_id)
-        return " ".join(part for part in (line.place, line.hours) if part) if line else ""
-
     def renamed(self, department: Department) -> Department:
         """The department under the name this hospital gives it; our own name stays as an alias."""
         line = self.departments.get(department.id)

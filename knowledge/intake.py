@@ -10,7 +10,7 @@ from pydantic import Field
 
 from knowledge.departments import FollowUpQuestion, PatientLimits
 from knowledge.errors import InvalidKnowledge
-from knowledge.records import KNOWLEDGE_DIR, Bilingual, Record, RecordId, Text, read_yaml, validated
+from knowledge.records import KNOWLEDGE_DIR, Bilingual, Language, Record, RecordId, Text, read_yaml, validated
 
 
 class DangerSign(Record):
@@ -26,10 +26,9 @@ class DangerSign(Record):
     rate: float = Field(gt=0, lt=1)
     patients: PatientLimits = PatientLimits()
 
-    def statement(self, language: str) -> str:
+    def statement(self, language: Language) -> str:
         """The sign as the patient would say it."""
-        said = self.says or self.option
-        return said.zh if language == "zh" else said.en
+        return (self.says or self.option).in_language(language)
 
     def may_be_asked(self, age_years: float | None, sex: str | None, pregnant: bool | None) -> bool:
         """Whether the question suits the patient; a limit on something unknown does not."""

@@ -34,10 +34,10 @@ def load_retriever(
 
     language: "zh" or "en"; departments: department ids; both filter before the search.
     """
-    from rag import assistant
     from rag.config import load_settings, quiet_libraries
+    from rag.from_settings import open_search
     from rag.langchain_plugs import PassageRetriever, filter_for
 
     quiet_libraries()
-    search = assistant.open_search(settings or load_settings())
+    search = open_search(settings or load_settings())
     return PassageRetriever(search=search, k=k, only=filter_for(language, departments), min_score=min_score)

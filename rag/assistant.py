@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from knowledge.conversation import MEDICAL_KINDS, Conversation, FollowUp
 from knowledge.departments import load_departments
-from knowledge.errors import IndexDamaged
 from knowledge.hospital import load_hospital, with_hospital_flags
 from knowledge.records import Language
 from knowledge.replies import (
@@ -28,21 +26,17 @@ from rag.card import hand_off_note, triage_card
 from rag.case_features import Reader
 from rag.chat_models import load_writer
 from rag.config import Settings, load_settings
-from rag.dialogue import Dialogue, checked, load_dialogue, reply_language
-from rag.embedder import Embedder, load_embedder
+from rag.dialogue import Dialogue, checked, load_dialogue
+from rag.from_settings import open_search
 from rag.learned_routing import LearnedRouting, combined
 from rag.learned_store import load_or_warn
-from rag.manifest import REBUILD
-from rag.passage_index import ROUTING, ServingIndex
+from rag.passage_index import ROUTING
 from rag.prepared import use_prepared
 from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.retriever import HybridSearch
 from rag.routing import DepartmentScore, RoutingIndex
-from rag.served_or_local import MILVUS, ServedOrLocal, connected
 from rag.triage import TriageContext, decide_triage, minor_complaint, nothing_told
 from rag.writers import Writer
-
-__all__ = ["Assistant", "ReplyPart", "checked", "embedder_for", "load_assistant", "open_search", "reply_language"]
 
 ReplyPart = TriageDecision | AnswerPiece | CitedAnswer | Abstention | FollowUp | AssistantReply
 
@@ -226,34 +220,4 @@ def load_assistant(settings: Settings | None = None, writer: Writer | None = Non
         writer=writer or load_writer(settings),
         settings=settings,
         learned=learned,
-    )
-
-
-def open_search(settings: Settings) -> HybridSearch:
-    """The index in DAOZHEN_HOME, whichever generation serves, and the embedder it was built with."""
-    embedder = embedder_for(settings)
-    if settings.store == MILVUS:
-        served = ServedOrLocal(lambda: connected(settings), settings.index_dir, embedder)
-        served.current()  # the fault of a store is told now, not to a patient
-        return HybridSearch(served, embedder)
-    serving = ServingIndex(settings.index_dir, embedder.fingerprint)
-    index = serving.current()
-    if index.manifest.embedder_fingerprint != embedder.fingerprint:
-        made, here = index.manifest, embedder
-        raise IndexDamaged(
-            f"{index.folder}: built by embedder {made.embedder} ({made.embedder_fingerprint[:8]}), "
-            f"the settings name {here.name} ({here.fingerprint[:8]}); {REBUILD}"
-        )
-    return HybridSearch(serving, embedder)
-
-
-def embedder_for(settings: Settings) -> Embedder:
-    """The embedder the settings name; the shipped one by default."""
-    return load_embedder(
-        Path(settings.embedder).expanduser()
-        if settings.embedder and Path(settings.embedder).expanduser().exists()
-        else settings.embedder or None,
-        query_prefix=settings.query_prefix or None,
-        passage_prefix=settings.passage_prefix or None,
-        allow_download=settings.allow_download,
     )

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 from knowledge.conversation import MAX_QUESTION_CHARS, MEDICAL_KINDS, Conversation, Episode, FollowUp
 from knowledge.departments import Department
 from knowledge.errors import InvalidQuestion
-from knowledge.guidelines import SECTIONS
 from knowledge.intake import load_intake
 from knowledge.messages import load_messages
 from knowledge.records import Language
 from knowledge.replies import CitedAnswer, MessageReply, TriageDecision
+from knowledge.script import BETWEEN_SENTENCES, holds_chinese
 from knowledge.urgency import UrgencyLevel
 from rag.follow_up import Situation, next_question, put
+from rag.guide_names import GuideNames
 from rag.intake import IntakeReader, without_drug_history
 from rag.mentions import widest
 from rag.messages import MessageSorter
@@ -34,8 +34,6 @@ _ASKS = re.compile(
     r"^\s*(?:is|are|can|could|should|do|does|will|would|how|what|why|when|which|where|may)\b"
 )
 _ABOUT_CARE = frozenset({"diet_question", "follow_up_word", "took_in", "any_medicine", "vaccine_question"})
-CHILD_AGE = 14
-MIN_NAME = 4  # letters of an English name that may stand for a guide
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,16 @@ class Dialogue:
     bank: QuestionBank
     sorter: MessageSorter
     intake: IntakeReader
-    index: OpenGeneration
-    _dangers: dict[str, frozenset[str]] = field(default_factory=dict, compare=False)
+    guides: GuideNames
+
+    @property
+    def index(self) -> OpenGeneration:
+        """The generation the guides are of."""
+        return self.guides.index
 
     def over(self, index: OpenGeneration) -> Dialogue:
         """The same rules over another generation's guides."""
-        return replace(self, index=index, _dangers={})
+        return replace(self, guides=GuideNames(index, self.matcher))
 
     def heard(self, conversation: Conversation, text: str, language: Language | None) -> Conversation:
         """The conversation with the message added: to whose episode, as an answer or not, of which kind."""
@@ -80,9 +82,7 @@ class Dialogue:
         text = messages.of(kind).reply.in_language(language).replace("{writer}", writer)
         if kind not in MEDICAL_KINDS and conversation.urgency >= UrgencyLevel.III:
             held = conversation.urgency.title(language)
-            text += ("" if language == "zh" else " ") + messages.still_holds.in_language(language).replace(
-                "{urgency}", held
-            )
+            text += BETWEEN_SENTENCES[language] + messages.still_holds.in_language(language).replace("{urgency}", held)
         return MessageReply(text, kind)
 
     def level_answered(self, conversation: Conversation) -> UrgencyLevel:
@@ -131,80 +131,40 @@ class Dialogue:
         """Whether a message is a question that names neither a sign nor the subject of a guide: "is it contagious?"."""
         if must_ask and not _ASKS.search(alone.text.strip()):
             return False
-        return not self._complains(alone) and not self._guide_named(alone.text)
+        return not self._complains(alone) and not self.guides.named_in(alone.text)
 
     def _complains(self, findings: Findings) -> bool:
         """Whether a sign stands in the words that is more than a time or a person."""
         neutral = self.sorter.messages.neutral.both()
         return any(
-            mention.sign_id not in _ABOUT_CARE and mention.words not in neutral and self._is_felt(mention.sign_id)
+            mention.sign_id not in _ABOUT_CARE
+            and mention.words not in neutral
+            and self.matcher.is_felt(mention.sign_id)
             for mention in findings.mentions
         )
 
     def _subject(self, episode: Episode, language: Language) -> str:
         """What an episode is about: its guide's title, else the first words of the complaint."""
         told = episode.complaint()
-        return self._title(episode.topic, language) or (told.splitlines()[0][:60] if told else "")
-
-    def _title(self, source_id: str, language: Language) -> str:
-        if not source_id:
-            return ""
-        held = self.index.of_source(source_id, language)
-        return held[0].title if held and held[0].kind == "guide" else ""
+        return self.guides.title(episode.topic, language) or (told.splitlines()[0][:60] if told else "")
 
     def topic_of(self, conversation: Conversation, findings: Findings, answer: object) -> str:
         """The source id of the guide the talk is about: named in the complaint, else quoted most; a question changes nothing."""
         episode = conversation.episode
         if episode.turns[-1].kind == "question":
             return episode.topic
-        named = self._guide_named(normalise(episode.complaint())) or self._guide_about(findings)
+        named = self.guides.named_in(normalise(episode.complaint())) or self.guides.about(findings)
         if named or not isinstance(answer, CitedAnswer):
             return named or episode.topic
-        quoted = Counter(found.source_id for found in answer.citations if found.source_id in self._guide_names.values())
+        quoted = Counter(found.source_id for found in answer.citations if self.guides.is_guide(found.source_id))
         return quoted.most_common(1)[0][0] if quoted else episode.topic
-
-    def _guide_named(self, plain: str) -> str:
-        """The source id of the guide whose title or other name, the longest, stands in a normalised text; "" for none."""
-        named = [name for name in self._guide_names if name in plain]
-        return self._guide_names[max(named, key=len)] if named else ""
-
-    def _guide_about(self, findings: Findings) -> str:
-        """The source id of the guide one of whose names holds the patient's word for a sign, the children's for a child."""
-        young = bool(findings.patient.likely_ages) and min(findings.patient.likely_ages) < CHILD_AGE
-        for mention in sorted(findings.affirmed.values(), key=lambda mention: mention.start - mention.end):
-            if not self._is_felt(mention.sign_id) or len(mention.words) < (MIN_NAME if mention.words.isascii() else 2):
-                continue
-            names = [name for name in self._guide_names if mention.words in name]
-            suited = [name for name in names if ("children" in self._guide_names[name]) == young] or names
-            if suited:
-                return self._guide_names[min(suited, key=len)]
-        return ""
-
-    @cached_property
-    def _guide_names(self) -> dict[str, str]:
-        """Normalised titles and other names of the guides -> source id."""
-        names: dict[str, str] = {}
-        for passage in self.index.guides():
-            for name in (passage.title, *re.split(r"[,，、;；|/\n]", passage.search_terms)):
-                plain = normalise(name).strip()
-                if len(plain) >= (MIN_NAME if plain.isascii() else 2):
-                    names.setdefault(plain, passage.source_id)
-        return names
 
     def near(self, conversation: Conversation, findings: Findings, asked_too: bool = False) -> list[WeighedSign]:
         """The danger signs that one fact keeps from raising a flag, weightiest first; asked_too: also those asked before."""
         asked = [sign.id for question in conversation.asked for sign in self.bank.signs_of(question)] * (not asked_too)
         missing = missing_facts(self.matcher, findings)
-        in_guide = self._danger_signs_in(conversation.episode.topic)
+        in_guide = self.guides.danger_signs(conversation.episode.topic)
         return weighed_signs(self.bank.intake.danger_signs, missing, findings, in_guide, asked)
-
-    def _danger_signs_in(self, source_id: str) -> frozenset[str]:
-        """Ids of the signs that the danger section of a guide names."""
-        if source_id not in self._dangers:
-            held = self.index.of_source(source_id) if source_id else []
-            text = "\n".join(passage.text for passage in held if passage.section in SECTIONS["danger"])
-            self._dangers[source_id] = frozenset(self.matcher.affirmed_in(normalise(text)))
-        return self._dangers[source_id]
 
     def ask(
         self,
@@ -238,23 +198,23 @@ class Dialogue:
         name, _, about = (conversation.pending.question_id if conversation.pending else "").partition(BETWEEN)
         if name == self.bank.intake.same_complaint.id and about.isdigit() and int(about) < len(conversation.episodes):
             former = self.matcher.read(conversation.episodes[int(about)].said())
-            felt = [mention for mention in former.affirmed.values() if self._is_felt(mention.sign_id)]
+            felt = [mention for mention in former.affirmed.values() if self.matcher.is_felt(mention.sign_id)]
             return {"signs": "，".join(mention.words for mention in widest(felt) if not find_ages(mention.words))}
         if name == "intake_duration" and about:
             affirmed = self.matcher.read(conversation.said()).affirmed
             return {"sign": affirmed[about].words if about in affirmed else ""}
         return {}
 
-    def _is_felt(self, sign_id: str) -> bool:
-        sign = self.matcher.signs.get(sign_id)
-        return sign is not None and sign.kind == "sign"
-
 
 def load_dialogue(matcher: RedFlagMatcher, departments: dict[str, Department], index: OpenGeneration) -> Dialogue:
     """The dialogue over the shipped questions and messages. Raises InvalidKnowledge when a record is broken."""
     intake = load_intake()
     return Dialogue(
-        matcher, QuestionBank(departments, intake), MessageSorter(load_messages()), IntakeReader(intake), index
+        matcher,
+        QuestionBank(departments, intake),
+        MessageSorter(load_messages()),
+        IntakeReader(intake),
+        GuideNames(index, matcher),
     )
 
 
@@ -271,7 +231,7 @@ def checked(text: str) -> str:
 
 def language_of(text: str) -> Language:
     """The language to reply in: Chinese as soon as a Chinese character is there."""
-    return "zh" if any("\u3400" <= character <= "\u9fff" for character in text) else "en"
+    return "zh" if holds_chinese(text) else "en"
 
 
 def reply_language(text: str, conversation: Conversation) -> Language:
@@ -279,6 +239,3 @@ def reply_language(text: str, conversation: Conversation) -> Language:
     tapped = conversation.pending is not None and text.strip() in conversation.pending.options
     has_letters = any(character.isalpha() for character in text)
     return conversation.language if conversation.language and (tapped or not has_letters) else language_of(text)
-
-
-__all__ = ["Dialogue", "checked", "language_of", "load_dialogue", "reply_language"]

@@ -25,6 +25,8 @@ FORM = '{"text": "…", "level": "emergency|urgent|routine|home"}, one a line'
 
 @dataclass(frozen=True)
 class Vignette:
+    """What a patient says, and the level it should be given."""
+
     text: str
     level: str  # one of LEVELS
 

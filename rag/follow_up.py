@@ -69,7 +69,7 @@ def next_question(situation: Situation, bank: QuestionBank, language: Language) 
 
 def put(question: FollowUpQuestion, language: Language, question_id: str | None = None) -> FollowUp:
     """The question as shown, "not sure" its last option."""
-    options = (option.zh if language == "zh" else option.en for option in question.options)
+    options = (option.in_language(language) for option in question.options)
     return FollowUp(
         question_id or question.id,
         question.ask.in_language(language),

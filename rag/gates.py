@@ -16,12 +16,13 @@ from knowledge.prompts import ABSTAINS, ANSWER_SYSTEM
 from knowledge.records import Language
 from knowledge.replies import AnswerSentence, Citation
 from knowledge.urgency import UrgencyLevel
+from rag.clauses import nearest_sentence
 from rag.evidence import DraftSentence, Evidence
 from rag.medicines import gives_dose, may_be_shown, redacted
 from rag.passages import Passage
 from rag.planted_instructions import instructions_in
 from rag.sentences import split_sentences
-from rag.support import Claim, is_quoted, nearest_sentence, unsupported
+from rag.support import Claim, is_quoted, unsupported
 from rag.wording import normalise
 
 SEEN_SOON = UrgencyLevel.III  # from here on nothing may be said that lets a patient wait
@@ -89,6 +90,7 @@ def citation_of(admitted: Admitted, key: str) -> Citation:
 
 
 def answer_sentence(admitted: Admitted, key: str) -> AnswerSentence:
+    """An admitted sentence as the answer shows it. key: of its citation."""
     return AnswerSentence(admitted.sentence.text, key, admitted.sentence.part)
 
 

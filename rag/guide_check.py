@@ -9,6 +9,7 @@ from pathlib import Path
 from knowledge.departments import Department
 from knowledge.guidelines import SECTIONS, Guide
 from knowledge.records import KNOWLEDGE_DIR, LANGUAGES
+from knowledge.script import chinese_characters
 from knowledge.urgency import UrgencyLevel
 from rag.faults import Fault, in_file
 from rag.red_flag_matcher import RedFlagMatcher
@@ -55,12 +56,7 @@ def _faults_of(guide: Guide, departments: Mapping[str, Department], matcher: Red
                 yield in_file(
                     path, sign, f"danger sign of level {label} reaches only {reached.label} in the red flags: {sign}"
                 )
-    chinese = sum(
-        "\u3400" <= character <= "\u9fff"
-        for section in guide.sections
-        if section.language == "zh"
-        for character in section.text
-    )
+    chinese = sum(len(chinese_characters(section.text)) for section in guide.sections if section.language == "zh")
     english = sum(len(section.text.split()) for section in guide.sections if section.language == "en")
     if chinese < MIN_CHINESE_CHARS:
         yield Fault(path, 1, f"{chinese} Chinese characters; at least {MIN_CHINESE_CHARS}")

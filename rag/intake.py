@@ -81,7 +81,7 @@ def _age(findings: Findings, episode: Episode, bank: QuestionBank, language: Lan
     for turn in episode.turns:
         option = option_of(turn, bank)
         if turn.answers is not None and turn.answers.question_id == "intake_age" and option is not None:
-            return option.zh if language == "zh" else option.en
+            return option.in_language(language)
     years = findings.patient.age_years
     if years is None:
         return ""

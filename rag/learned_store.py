@@ -48,6 +48,7 @@ class Stored:
 
 
 def folder_of(home: Path) -> Path:
+    """Where a home folder keeps its learned routing."""
     return home / FOLDER
 
 
@@ -64,36 +65,8 @@ def save(
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = Path(tempfile.mkdtemp(prefix="g-", dir=root))
     try:
-        rows = [{"dialogue": prepared(case.dialogue), "departments": list(case.departments)} for case in cases]
-        (fresh / CASES).write_text(
-            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
-        )
-        words = {
-            "vocabulary": routing.features.vocabulary,
-            "labels": routing.features.labels,
-            "spellings": dict(routing.spellings),
-            "ours": dict(routing.ours),
-        }
-        (fresh / WORDS).write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
-        arrays: dict[str, Any] = _arrays(routing)
-        np.savez_compressed(fresh / NUMBERS, **arrays)
-        manifest = {
-            "format": FORMAT,
-            "fingerprint": routing.reader.fingerprint,
-            "cases": len(cases),
-            "departments": len(routing.features.labels),
-            "learned_at": learned_at,
-            "figures": dict(figures),
-            "files": {name: sha256_of(fresh / name) for name in (CASES, WORDS, NUMBERS)},
-        }
-        (fresh / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=2), encoding="utf-8")
-        for path in fresh.iterdir():
-            path.chmod(0o600)
-            _flush(path)
-        pointer = root / f"{POINTER}.new"
-        pointer.write_text(f"{fresh.name} {sha256_of(fresh / MANIFEST)}\n", encoding="utf-8")
-        _flush(pointer)
-        os.replace(pointer, root / POINTER)
+        _write(fresh, routing, cases, figures, learned_at)
+        _point_at(fresh)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -101,6 +74,44 @@ def save(
         if old != fresh:
             shutil.rmtree(old, ignore_errors=True)
     return fresh
+
+
+def _write(
+    fresh: Path, routing: LearnedRouting, cases: Sequence[SolvedCase], figures: Mapping[str, Any], learned_at: str
+) -> None:
+    """The files of a generation, the manifest last."""
+    rows = [{"dialogue": prepared(case.dialogue), "departments": list(case.departments)} for case in cases]
+    (fresh / CASES).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    words = {
+        "vocabulary": routing.features.vocabulary,
+        "labels": routing.features.labels,
+        "spellings": dict(routing.spellings),
+        "ours": dict(routing.ours),
+    }
+    (fresh / WORDS).write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
+    arrays: dict[str, Any] = _arrays(routing)
+    np.savez_compressed(fresh / NUMBERS, **arrays)
+    manifest = {
+        "format": FORMAT,
+        "fingerprint": routing.reader.fingerprint,
+        "cases": len(cases),
+        "departments": len(routing.features.labels),
+        "learned_at": learned_at,
+        "figures": dict(figures),
+        "files": {name: sha256_of(fresh / name) for name in (CASES, WORDS, NUMBERS)},
+    }
+    (fresh / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=2), encoding="utf-8")
+    for path in fresh.iterdir():
+        path.chmod(0o600)
+        _flush(path)
+
+
+def _point_at(fresh: Path) -> None:
+    """Lets a generation serve: the pointer names it and its manifest's SHA-256."""
+    pointer = fresh.with_name(f"{POINTER}.new")
+    pointer.write_text(f"{fresh.name} {sha256_of(fresh / MANIFEST)}\n", encoding="utf-8")
+    _flush(pointer)
+    os.replace(pointer, fresh.with_name(POINTER))
 
 
 def stored(home: Path) -> Stored | None:

@@ -13,11 +13,11 @@ from typing import Literal
 
 from knowledge.medicines import load_medicines
 from knowledge.records import Language
+from knowledge.script import HAN, holds_chinese
 from rag.sentences import split_sentences
 from rag.wording import normalise
 
 Prescription = Literal["dose", "instruction"]
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
 _CLAUSE = re.compile(r"[，,；;]")
 
 
@@ -37,13 +37,11 @@ def gives_dose(text: str) -> bool:
     return any(_has_dose(normalise(sentence.text)) for sentence in split_sentences(text))
 
 
-def instructs(text: str) -> bool:
-    """Whether a text tells the reader to start, stop or change a medicine. Leaving it to a doctor, and warnings, are none."""
-    return any(_has_instruction(normalise(sentence.text)) for sentence in split_sentences(text))
-
-
 def prescribes(text: str) -> Prescription | None:
-    """What of the two a text does first of all: give a dose, else instruct about a medicine; None where it does neither."""
+    """What a text does first of all: give a dose, else tell to start, stop or change a medicine; None where it does neither.
+
+    Leaving it to a doctor, and warnings, are no instructions.
+    """
     plain = [normalise(sentence.text) for sentence in split_sentences(text)]
     if any(map(_has_dose, plain)):
         return "dose"
@@ -87,7 +85,7 @@ def _has_dose(sentence: str) -> bool:
 
 
 def _has_instruction(sentence: str) -> bool:
-    if not _CHINESE.search(sentence):
+    if not holds_chinese(sentence):
         return _english_instruction(sentence)
     wording = _wording()
     clauses = [clause.strip(" -") for clause in _CLAUSE.split(sentence)]
@@ -133,8 +131,8 @@ class _Wording:
         zh_names = "|".join(
             (
                 *sorted(map(re.escape, names.zh_words), key=len, reverse=True),
-                rf"[\u3400-\u9fff](?:{'|'.join(names.zh_endings)})",
-                rf"[\u3400-\u9fff]{{2}}(?:{'|'.join(names.zh_forms)})",
+                rf"[{HAN}](?:{'|'.join(names.zh_endings)})",
+                rf"[{HAN}]{{2}}(?:{'|'.join(names.zh_forms)})",
             )
         )
         en_names = rf"\b(?:{'|'.join(sorted(map(re.escape, names.en_words), key=len, reverse=True))}|[a-z]{{2,}}(?:{'|'.join(names.en_endings)})s?)\b"

@@ -43,6 +43,7 @@ def model_address(settings: Settings) -> ModelAddress:
 
 
 def host_of(url: str) -> str:
+    """The host of an address; empty where there is none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -74,6 +74,7 @@ class ModelWriter:
 
 
 def as_langchain(messages: Iterable[Any]) -> list[Any]:
+    """Messages of knowledge/prompts.py as LangChain's models take them."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
     kinds = {"system": SystemMessage, "user": HumanMessage}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import socket
 import sys
@@ -20,22 +19,19 @@ from typing import Any, Self
 
 from knowledge.errors import AssistantError, ClusterUnavailable, InvalidUsage, MissingExtra
 from rag.engines import Doing, Item, Result, Work
+from rag.ray_faults import UNCHANGED, line_of, refused
 
 TRIES = 10  # of one batch: what has stopped so many processes would stop the next as well
 OBJECT_STORE_BYTES = 1 << 30  # of a cluster started here; what is beyond goes to its folder for a while
 CONNECT_SECONDS = 5.0
 AUTO = "auto"  # Ray's word for the cluster this machine is part of
-_HTTP2, _SETTINGS = (
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)),
-)  # RFC 9113: each side's first words
-_UNCHANGED = "nothing was changed"
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113: the client's first words
+_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # and each side's next
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-_VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 _CARRIED = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "LANGSMITH_TRACING")
 
 
@@ -96,10 +92,10 @@ class RayEngine:
                     arrived += len(done)
                     yield from enumerate(done, row["first"])
         except RayError as fault:
-            raise ClusterUnavailable(_told(fault)) from None
+            raise ClusterUnavailable(line_of(fault)) from None
         if arrived != len(items):
             raise ClusterUnavailable(
-                f"the cluster gave {arrived} of {len(items)} results; {_UNCHANGED}; start the command again"
+                f"the cluster gave {arrived} of {len(items)} results; {UNCHANGED}; start the command again"
             )
 
     def _ray(self) -> Any:
@@ -134,7 +130,7 @@ class RayEngine:
                     **here,
                 )
         except Exception as fault:  # some of Ray's own are of no narrower kind
-            raise ClusterUnavailable(_refused(self.address, str(fault))) from None
+            raise ClusterUnavailable(refused(self.address, str(fault))) from None
         self._connected = True
 
 
@@ -198,7 +194,7 @@ class _Worker:
             if ray.get(self._tries.begun.remote(row["first"])) > TRIES:
                 raise ClusterUnavailable(
                     f"a batch stopped {TRIES} processes one after another, most likely for want of memory; "
-                    f"{_UNCHANGED}; give the machines more memory, or leave out --engine ray"
+                    f"{UNCHANGED}; give the machines more memory, or leave out --engine ray"
                 )
             self._doing = self._doing or cloudpickle.loads(self._there)()
             done = list(self._doing(cloudpickle.loads(row["load"])))
@@ -227,43 +223,6 @@ def _knock(address: str) -> None:
                 raise OSError("what answers is no Ray")
     except (OSError, OverflowError) as fault:
         raise ClusterUnavailable(
-            f"{address}: no Ray cluster answers there ({fault}); {_UNCHANGED}; check the address, "
+            f"{address}: no Ray cluster answers there ({fault}); {UNCHANGED}; check the address, "
             "start one with `ray start --head --disable-usage-stats`, or leave out --engine ray"
         ) from None
-
-
-def _refused(address: str, reason: str) -> str:
-    """Why a cluster that is there did not take us."""
-    if "Version mismatch" in reason:
-        found = [f"Ray {ray} and Python {python}" for ray, python in _VERSIONS.findall(reason)]
-        return (
-            f"{address}: the cluster runs {', this machine '.join(found) or 'another Ray or Python'}; {_UNCHANGED}; "
-            "install the same Ray and Python on every machine"
-        )
-    where = address or "this machine"
-    return (
-        f"{where}: Ray would not start ({_line(reason, 0)}); {_UNCHANGED}; this machine must be part of the cluster: "
-        "`ray start --address HOST:PORT --disable-usage-stats` makes it so; "
-        "a cluster that asks for a token wants the head's ~/.ray/auth_token here and RAY_AUTH_MODE=token"
-    )
-
-
-def _told(fault: Exception) -> str:
-    """What went wrong in the cluster, in one line."""
-    text = str(fault)
-    missing = next((line.strip() for line in text.splitlines() if "No module named" in line), None)
-    if missing:
-        return (
-            f"a machine of the cluster lacks a library ({missing}); {_UNCHANGED}; "
-            "install the same daozhen with its extras on every machine"
-        )
-    return (
-        f"the cluster could not do the work ({_line(text, -1)}); {_UNCHANGED}; "
-        "what was done is kept: start the command again, or leave out --engine ray"
-    )
-
-
-def _line(text: str, place: int) -> str:
-    """The first (0) or last (-1) line that says something."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[place][:300] if lines else "no reason given"

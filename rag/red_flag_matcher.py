@@ -97,6 +97,11 @@ class RedFlagMatcher:
         """The ids of the signs a normalised text affirms, flags' own signs included."""
         return {mention.sign_id for mention in self._lexicon.find(plain) if mention.status is Status.AFFIRMED}
 
+    def is_felt(self, sign_id: str) -> bool:
+        """Whether a sign is something the patient feels or shows, not a condition, a background or an event."""
+        sign = self.signs.get(sign_id)
+        return sign is not None and sign.kind == "sign"
+
     def holds(self, flag: RedFlag, term: Term, findings: Findings) -> bool:
         """Whether one term of a flag holds."""
         return _HOLDS[term.kind](flag, term, findings) is not None

@@ -14,7 +14,8 @@ import numpy as np
 from knowledge.errors import CopyStopped, IndexUnwritable, InvalidUsage, StoreUnavailable
 from rag.generations import KEPT_GENERATIONS
 from rag.manifest import MANIFEST_SEAL
-from rag.milvus_store import Collection, MilvusStore
+from rag.milvus_collection import Collection
+from rag.milvus_store import MilvusStore
 from rag.passage_index import PassageIndex
 from rag.served_rows import BATCH, MOST_VALUES, SEAL, Row, beside_row, beside_rows, passage_of, passage_rows, seal_of
 from rag.vector_index import EXACT_UP_TO

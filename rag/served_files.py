@@ -17,7 +17,7 @@ from rag.milvus_faults import COPY
 from rag.served_rows import FILE, small_files
 
 if TYPE_CHECKING:
-    from rag.milvus_store import Collection
+    from rag.milvus_collection import Collection
 
 SERVED = "served"  # folder of the index folder
 _KEPT_FOLDERS = 2

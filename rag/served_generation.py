@@ -24,7 +24,8 @@ from rag.subjects import SubjectNames
 from rag.words import share_covered, tokens_of, words_fingerprint
 
 if TYPE_CHECKING:
-    from rag.milvus_store import Collection, MilvusStore
+    from rag.milvus_collection import Collection
+    from rag.milvus_store import MilvusStore
 
 _RANKED = ("row", "source")
 

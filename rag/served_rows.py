@@ -19,7 +19,7 @@ from rag.passages import Passage
 from rag.prepared import PREPARED
 
 if TYPE_CHECKING:
-    from rag.milvus_store import Collection
+    from rag.milvus_collection import Collection
 
 Row = dict[str, Any]
 
@@ -33,6 +33,7 @@ _PART = 15_000  # characters of a page in one row; four bytes each at most
 
 
 def passage_rows(index: PassageIndex) -> Iterator[Row]:
+    """Every passage of an open generation as a row of the store's first collection, in order."""
     places, names = index.sources
     for start in range(0, len(index.passages), BATCH):
         rows = range(start, min(start + BATCH, len(index.passages)))
@@ -97,6 +98,7 @@ def beside_rows(index: PassageIndex) -> Iterator[Row]:
 
 
 def beside_row(row: int, kind: str, text: str, name: str = "", number: int = 0, key: int = 0) -> Row:
+    """A row of the store's second collection; its vector means nothing."""
     return {
         "row": row,
         "text": text,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +24,8 @@ from knowledge.errors import WriterBusy, WriterUnavailable
 from rag.deadline import Places, told_of
 from rag.evidence import DraftSentence, Evidence
 from rag.model_writer import ModelWriter, as_langchain, text_of
+from rag.provider_faults import may_pass, retry_after
 
-PASSING = frozenset({408, 409, 425, 429})  # statuses that another try may mend, with all from 500 on
 LONGEST_REST = 600.0  # seconds; what a server asks for beyond it is not believed
 _END_REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")  # as providers name it
 _CUT = frozenset({"length", "max_tokens", "content_filter", "safety", "recitation"})
@@ -172,29 +171,6 @@ class ServedWriter(ModelWriter):
             raise WriterUnavailable(f"the language model's server failed ({told_of(fault)})") from None
         yield from held
         yield from chunks
-
-
-def may_pass(fault: BaseException) -> bool:
-    """Whether the same request may succeed a moment later: no connection, a busy or broken server; not a refusal."""
-    status = getattr(fault, "status_code", None)
-    if isinstance(status, int):
-        return status in PASSING or status >= 500
-    return isinstance(fault, Exception) and not isinstance(fault, TypeError | AttributeError | KeyError)
-
-
-def retry_after(fault: BaseException | None) -> float | None:
-    """Seconds after which a server that refused wants to be asked again; None where it does not say."""
-    headers = getattr(getattr(fault, "response", None), "headers", None) or {}
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * unit)
-        except (KeyError, ValueError):
-            continue
-    try:
-        when = email.utils.parsedate_to_datetime(headers["retry-after"])
-        return max(0.0, when.timestamp() - time.time())
-    except (KeyError, ValueError):
-        return None
 
 
 def _pause(state: RetryCallState) -> float:

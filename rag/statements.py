@@ -148,7 +148,7 @@ def _stated(
         for name, value in words.items():
             said = said.replace(f"{{{name}}}", value)
         return re.sub(r"\{\w+\}", "", said)
-    own = option.zh if language == "zh" else option.en
+    own = option.in_language(language)
     first, *rest = re.split(r"[，,]", own, maxsplit=1)
     if first.strip().casefold() in YES:
         return "\n".join([_as_statement(question, language), *(part.strip() for part in rest)])

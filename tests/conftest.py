@@ -58,3 +58,12 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.set_num_threads(1)
     return build_tiny_chat_model(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture(scope="module")
+def client(assistant):
+    """Of the API over the shipped knowledge, with its default settings."""
+    from tests.api_client import client_of
+
+    with client_of(assistant) as client:
+        yield client

@@ -28,9 +28,9 @@ HOMES = {
     "uvicorn": {"ui/api_server.py"},
     "xxhash": {"rag/manifest.py"},
     "ray": {"rag/ray_engine.py"},
-    "langchain_milvus": {"rag/milvus_store.py"},
-    "pymilvus": {"rag/milvus_store.py"},
-    "grpc": {"rag/milvus_store.py"},
+    "langchain_milvus": {"rag/milvus_libraries.py"},
+    "pymilvus": {"rag/milvus_libraries.py"},
+    "grpc": {"rag/milvus_libraries.py"},
 }
 
 

@@ -17,7 +17,8 @@ from finetune.altered_words import altered
 from finetune.base_corpus import TextSource, as_chat, ready_corpus, records_of, stories_of
 from finetune.base_tokenizer import ASSISTANT, END, USER, train_base_tokenizer
 from finetune.copying_tasks import Told, copying_tasks
-from finetune.records import DialogueRecord, Message, dialogue, write_records
+from finetune.record_writer import write_records
+from finetune.records import DialogueRecord, Message, dialogue
 from knowledge.errors import TrainingFailed
 from knowledge.prompts import ABSTAINS
 

@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 
 from finetune.cleaning import CleaningRules, cleaned, prescribing
 from finetune.cleaning_run import clean_files
-from finetune.records import (
-    ChoiceRecord,
-    DialogueRecord,
-    Message,
-    PlainTextRecord,
-    PreferenceRecord,
-    dialogue,
-    write_records,
-)
+from finetune.record_writer import write_records
+from finetune.records import ChoiceRecord, DialogueRecord, Message, PlainTextRecord, PreferenceRecord, dialogue
 from finetune.splitting import part_of, split_records
 from finetune.text_defects import (
     filled_placeholders,

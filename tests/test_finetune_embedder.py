@@ -135,10 +135,10 @@ def test_a_stopped_loop_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch:
     ],
 )
 def test_a_misspelt_key_stops_the_training_in_one_line(text: str, tmp_path: Path) -> None:
-    from finetune.stages.embedder import StageConfig
+    from finetune.stages.embedder import EmbedderConfig
 
     with pytest.raises(TrainingFailed) as failure:
-        StageConfig.read(config(tmp_path, text))
+        EmbedderConfig.read(config(tmp_path, text))
     assert "embedder.toml" in str(failure.value) and "\n" not in str(failure.value)
 
 

@@ -8,17 +8,10 @@ import re
 import pytest
 
 from finetune.cleaning import prescribing
-from finetune.grounding import (
-    GroundingRules,
-    asking_turns,
-    follow_up_records,
-    grounded_records,
-    routing_records,
-    told_at_once,
-    urgency_records,
-    with_ask_share,
-)
+from finetune.follow_up_records import asking_turns, follow_up_records, told_at_once, with_ask_share
+from finetune.grounding import GroundingRules, grounded_records
 from finetune.records import DialogueRecord, Message
+from finetune.triage_records import routing_records, urgency_records
 from knowledge.prompts import ABSTAINS, ANSWER_SYSTEM
 from knowledge.urgency import UrgencyLevel
 

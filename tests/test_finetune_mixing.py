@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from finetune.mixing import mix
 from finetune.mixture_config import InvalidMixture, MixConfig, MixSource, load_mix
 from finetune.mixture_plan import planned_rows
-from finetune.records import InvalidData, PlainTextRecord, dialogue, write_records
+from finetune.record_writer import write_records
+from finetune.records import InvalidData, PlainTextRecord, dialogue
 
 CONFIGS = sorted((Path(__file__).resolve().parents[1] / "finetune" / "configs").glob("mix_*.toml"))
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.preview import previewed
+from finetune.record_writer import write_records
 from finetune.records import (
     ChoiceRecord,
     DialogueRecord,
@@ -15,9 +16,9 @@ from finetune.records import (
     PlainTextRecord,
     PreferenceRecord,
     dialogue,
-    write_records,
 )
-from finetune.rendering import CHATML, IGNORED, Template, marked_tokens, rendered_text, rendered_tokens
+from finetune.rendering import IGNORED, Template, marked_tokens, rendered_text, rendered_tokens
+from tests.tiny_chat_model import CHATML
 
 TURNS = DialogueRecord(
     (

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from finetune.records import ChoiceRecord, DialogueRecord, Message, write_records
+from finetune.record_writer import write_records
+from finetune.records import ChoiceRecord, DialogueRecord, Message
 from finetune.stage_rows import StageRow, read_rows
 from finetune.supervision import IGNORED, SupervisedTokens, TokenCount, dialogue_tokens, fitted, supervised_dialogue
 from knowledge.errors import TrainingFailed

@@ -18,7 +18,7 @@ from ingest.limits import ReadingLimits
 from ingest.reading import read_sources
 from ingest.splitting import passages_of
 from tests import paper
-from tests.test_ingest_readers import PAGE, word
+from tests.source_files import PAGE, word
 
 LIMITS = ReadingLimits(seconds_per_file=10, seconds_per_mib=0)
 BATCH = 100

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from knowledge.errors import EmbedderMissing
-from rag.embedder import DEFAULT_FOLDER, TOKENS_PER_BATCH, Embedder, batches_by_length, load_embedder, open_graph
+from rag.embedder import DEFAULT_FOLDER, Embedder, load_embedder
 from rag.langchain_plugs import EmbedderAdapter
+from rag.onnx_embedder import TOKENS_PER_BATCH, batches_by_length, open_graph
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ["胸口闷得慌", "my chest feels tight", "高血压要注意什么", "头痛" * 900, "头痛🙂"]

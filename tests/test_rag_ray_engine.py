@@ -99,7 +99,7 @@ def test_a_cluster_of_another_version_is_told_with_both_versions(nodes, monkeypa
 def test_a_cluster_that_cannot_be_reached_leaves_the_index_serving(guides, tmp_path, monkeypatch, capsys):
     pytest.importorskip("ray", reason="Ray has no wheel for this Python or platform")
     monkeypatch.setenv("DAOZHEN_HOME", str(tmp_path))
-    monkeypatch.setattr("rag.assistant.load_embedder", lambda *_, **__: HashEmbedder())
+    monkeypatch.setattr("rag.from_settings.load_embedder", lambda *_, **__: HashEmbedder())
     assert main(["index", "rebuild", "--source", str(guides)]) == 0
     before = current_generation(tmp_path / "index")
     write_guides(guides / "more", FILES, random.Random(2))

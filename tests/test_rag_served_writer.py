@@ -7,8 +7,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from email.utils import formatdate
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,53 +14,29 @@ from hypothesis import strategies as st
 
 from knowledge.errors import WriterUnavailable
 from knowledge.replies import CitedAnswer
-from rag.chat_models import load_chat_model, load_writer
-from rag.config import SETTINGS_FILE, Settings
-from rag.evaluation_answers import stands_in_quote
 from rag.evidence import DraftSentence, Evidence
-from rag.evidence_search import Asked, gather_evidence
 from rag.gates import Admitted, judge
 from rag.model_writer import ModelWriter, said_aloud
 from rag.passages import Passage, RetrievedPassage
-from rag.served_writer import Rest, ServedLimits, ServedWriter, may_pass, retry_after
+from rag.served_writer import ServedWriter
 from rag.writers import ExtractiveWriter
 from tests.fakes import ScriptedChatModel
-from tests.served_model import NAME, Plan, Request, ServedModel, answered, dies_after, ends_after, refuses, says, speak
-from ui.serve_command import threads_for
-
-QUICK = ServedLimits(
-    connect_seconds=1, first_seconds=3, stall_seconds=0.4, tries=3, at_once=4, wait_seconds=0.1, rest_after=100
+from tests.served_answers import (
+    QUICK,
+    SALT,
+    asked_of,
+    assert_every_sentence_stands,
+    dangers_of,
+    evidence_for,
+    sayable,
+    writer_at,
 )
+from tests.served_model import NAME, Plan, Request, ServedModel, answered, dies_after, ends_after, refuses, says, speak
 
 
 @pytest.fixture(scope="module")
 def evidence(assistant) -> Evidence:
-    return evidence_for(assistant, "高血压患者每天能吃多少盐")
-
-
-def evidence_for(assistant, question: str) -> Evidence:
-    found = gather_evidence(Asked.alone(question, "zh"), assistant.search.current(), 6)
-    assert found is not None
-    return found
-
-
-def writer_at(url: str, limits: ServedLimits = QUICK, seconds: float = 5.0, **changes) -> ServedWriter:
-    made = load_writer(Settings(Path("/nonexistent"), model=f"openai:{NAME}", model_url=url, **changes))
-    return ServedWriter(made.chat_model, made.name, remote=made.remote, seconds=seconds, limits=limits)
-
-
-def asked_of(evidence, *plans: Plan, **changes) -> tuple[CitedAnswer, ServedModel]:
-    with ServedModel(*plans) as server:
-        return answered(evidence, writer_at(server.url, **changes)), server
-
-
-def assert_every_sentence_stands(answer: CitedAnswer, own: CitedAnswer) -> None:
-    """Each in its quote, and whole: with its mark at the end, or a line of the documents that has none."""
-    texts = [sentence.text for sentence in own.sentences]
-    assert answer.sentences
-    for sentence, citation in zip(answer.sentences, answer.citations, strict=True):
-        assert stands_in_quote(sentence, citation)
-        assert sentence.text in texts or sentence.text.endswith(tuple("。！？.!?")), sentence.text
+    return evidence_for(assistant, SALT)
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +47,7 @@ def own(evidence) -> CitedAnswer:
 
 @pytest.fixture(scope="module")
 def said(evidence, own) -> list[str]:
-    """At most three sentences a model may quote from what it is shown, none of them about when to hurry."""
-    shown = "\n".join(passage.text for passage in evidence.keyed().values())
-    return [one.text for one in own.sentences if one.part != "danger" and one.text in shown][:3]
-
-
-def dangers_of(answer: CitedAnswer) -> list[str]:
-    return [sentence.text for sentence in answer.sentences if sentence.part == "danger"]
+    return sayable(evidence, own)
 
 
 def test_what_a_server_writes_is_shown_under_its_name_and_what_to_hurry_for_is_added(evidence, own, said):
@@ -300,81 +268,6 @@ def test_no_more_are_asked_for_at_once_than_allowed_and_the_others_do_not_wait(e
         assert answered(evidence, writer).writer == f"openai:{NAME}"  # being busy is no failure
 
 
-def test_words_are_masked_unless_the_server_is_the_hospitals_own(assistant):
-    evidence = evidence_for(assistant, "我叫王小明，电话13812345678，高血压能不能吃咸菜")
-    with ServedModel(refuses(400)) as server:
-        answered(evidence, writer_at(server.url))
-        here = writer_at(server.url)
-        far = ServedWriter(here.chat_model, "far", remote=True, seconds=5, limits=QUICK)
-        answered(evidence, far)
-        own, masked = (request.prompt for request in server.asked)
-    assert "13812345678" in own and "13812345678" not in masked and "王小明" not in masked
-
-
-def test_words_go_to_the_server_that_was_named_and_no_other(evidence, monkeypatch):
-    """No redirect is followed, and no proxy of the environment stands before a server of one's own."""
-    with (
-        ServedModel(refuses(500)) as other,
-        ServedModel(refuses(307, Location=f"{other.url}/chat/completions")) as named,
-    ):
-        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-            monkeypatch.setenv(name, other.url.removesuffix("/v1"))
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.delenv("no_proxy", raising=False)
-        assert answered(evidence, writer_at(named.url)).writer == "extractive"
-    assert len(named.asked) == 1 and not other.asked
-
-
-def test_a_key_of_the_environment_is_used(evidence, monkeypatch, said):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-ours")
-    _, server = asked_of(evidence, says(said))
-    assert server.asked[0].headers["authorization"] == "Bearer sk-ours"
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "2"}, 2.0),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
-        ({"retry-after": "-3"}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({}, None),
-    ],
-)
-def test_retry_after_is_read_in_its_forms(headers, seconds):
-    class Refused(Exception):
-        response = type("Response", (), {"headers": headers})
-
-    assert retry_after(Refused()) == seconds
-
-
-def test_retry_after_may_be_a_date():
-    class Refused(Exception):
-        response = type("Response", (), {"headers": {"retry-after": formatdate(time.time() + 30, usegmt=True)}})
-
-    assert 25 < retry_after(Refused()) <= 31
-
-
-def test_what_may_pass_and_what_does_not():
-    def fault(status: int) -> Exception:
-        return type("Fault", (Exception,), {"status_code": status})()
-
-    assert all(may_pass(fault(status)) for status in (408, 429, 500, 503, 529))
-    assert not any(may_pass(fault(status)) for status in (307, 400, 401, 404))
-    assert may_pass(ConnectionError()) and not may_pass(TypeError()) and not may_pass(KeyboardInterrupt())
-
-
-def test_no_server_may_ask_to_be_let_alone_for_ever():
-    now = [0.0]
-    rest = Rest(ServedLimits(), lambda: now[0])
-    rest.asked_for(1e9)
-    with pytest.raises(WriterUnavailable):
-        rest.check()
-    now[0] = 601.0
-    rest.check()
-
-
 @given(st.lists(st.text("<think>/ 好a", max_size=9), max_size=8), st.text("好a ", max_size=6))
 def test_what_a_model_thinks_is_not_said_however_it_arrives(pieces, thought):
     text = "".join(pieces)
@@ -387,36 +280,3 @@ def test_what_a_model_thinks_is_not_said_however_it_arrives(pieces, thought):
         rest = rest.partition("</think>")[2]
     assert "".join(said_aloud(pieces)) == expected + rest
     assert "".join(said_aloud([*f"<think>{thought}</think>", "好"])) == "好"
-
-
-def test_limits_of_a_served_model_stand_in_the_settings(tmp_path):
-    config = tmp_path / SETTINGS_FILE
-    config.write_text("[served]\nat_once = 3\nwait_seconds = 0\nfirst_seconds = 7\n")
-    settings = Settings(tmp_path, model="openai:x", model_url="http://127.0.0.1:9/v1")
-    writer = load_writer(settings)
-    assert isinstance(writer, ModelWriter) and writer.places.number == 3 and writer.patience.first_seconds == 7.0
-    timeout = writer.chat_model.root_client.timeout
-    assert timeout.connect == ServedLimits().connect_seconds and timeout.read == 10.0  # the longest silence allowed
-    assert threads_for(writer) == 4 + 3 and threads_for(ExtractiveWriter()) == 4
-    for wrong in ("at_once = 0", "tries = true", "patience = 3", "stall_seconds = -1", "first_seconds = inf"):
-        config.write_text(f"[served]\n{wrong}\n")
-        with pytest.raises(Exception, match=r"served\.") as told:
-            load_writer(settings)
-        assert "\n" not in str(told.value)
-
-
-def test_a_server_that_would_not_answer_is_told_in_one_line_with_the_remedy():
-    with ServedModel(refuses(500)) as server:
-        assert writer_at(server.url).reachable_fault() == ""
-        other = load_writer(Settings(Path("/nonexistent"), model="openai:typo", model_url=server.url))
-        assert f"has no model 'typo'; it has {NAME}" in other.reachable_fault()
-        server.key = "right"
-        assert "set OPENAI_API_KEY" in writer_at(server.url).reachable_fault()
-    told = writer_at(server.url).reachable_fault()
-    assert "start it, or mend model_url" in told and "\n" not in told
-
-
-def test_a_judge_may_take_its_time_and_is_asked_again_by_its_client():
-    settings = Settings(Path("/nonexistent"), model=f"openai:{NAME}", model_url="http://127.0.0.1:9/v1")
-    client = load_chat_model(settings).root_client
-    assert client.timeout.read == settings.writer_seconds and client.max_retries == 2

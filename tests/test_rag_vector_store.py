@@ -13,8 +13,8 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_tests.integration_tests import RetrieversIntegrationTests, VectorStoreIntegrationTests
 
 from knowledge.errors import IndexDamaged, InvalidUsage
-from rag.assistant import open_search
 from rag.config import Settings
+from rag.from_settings import open_search
 from rag.generations import current_generation
 from rag.langchain_plugs import PassageRetriever
 from rag.passage_index import PassageIndex

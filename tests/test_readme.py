@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from finetune.records import dialogue, write_records
+from finetune.record_writer import write_records
+from finetune.records import dialogue
 from ui.cli import main
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 SERVERS = (
     "daozhen chat",
@@ -59,6 +62,7 @@ def test_the_python_of_the_readme_runs(code, built_home, monkeypatch, capsys):
     assert capsys.readouterr().out.strip() and names["documents"]
 
 
-def test_the_pictures_are_there():
-    for path in re.findall(r"\]\(((?:docs|tests|knowledge|rag)/[^)#]+)\)", README):
-        assert (Path(__file__).resolve().parents[1] / path).is_file(), path
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page):
+    for path in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / path).exists(), path

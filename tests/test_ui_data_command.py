@@ -10,7 +10,8 @@ import pytest
 from finetune.data_folder import state_of
 from finetune.dataset_entry import InvalidRegistry
 from finetune.model_catalogue import load_models
-from finetune.records import dialogue, write_records
+from finetune.record_writer import write_records
+from finetune.records import dialogue
 from finetune.registry import load_registry
 from ui.cli import main
 

@@ -16,7 +16,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from knowledge.errors import AssistantError
 from knowledge.records import Language
 from knowledge.replies import AssistantReply, TriageDecision
-from rag.assistant import Assistant, checked, reply_language
+from rag.assistant import Assistant
+from rag.dialogue import checked, reply_language
 from ui.api_content import ReplyContent, count_tokens, extension_of, triage_as_json
 from ui.api_faults import ApiFault, fault_of
 from ui.api_history import Histories

@@ -60,6 +60,7 @@ def fault_of(error: AssistantError) -> ApiFault:
 
 
 def took_too_long() -> ApiFault:
+    """What a client is told whose answer did not come in time."""
     return ApiFault(504, "timeout", "the answer took too long; ask again, or shorter", headers={"Retry-After": "5"})
 
 

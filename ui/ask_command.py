@@ -9,7 +9,7 @@ import click
 
 from knowledge.records import Language
 from knowledge.replies import Abstention, AssistantReply, CitedAnswer
-from rag.assistant import checked
+from rag.dialogue import checked
 from ui.ready import ready_assistant
 from ui.reply_text import card_as_text, note_as_text, reply_as_text
 

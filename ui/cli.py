@@ -65,6 +65,7 @@ def _tell(line: str, exit_code: int) -> int:
 
 
 def run() -> None:
+    """The `daozhen` command: main, with its exit code given to the system."""
     sys.exit(main())
 
 

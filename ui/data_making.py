@@ -65,7 +65,7 @@ def ground(
     from finetune.asked_questions import answered_records, questions_in
     from finetune.grounding import GroundingRules
     from finetune.grounding_kinds import BY_DEFAULT, KINDS
-    from finetune.records import record_writer
+    from finetune.record_writer import record_writer
     from ui.ready import ready_assistant
 
     unknown = [kind for kind in kinds if kind not in KINDS]
@@ -151,7 +151,8 @@ def synthesise(
     daozhen data synthesise drug_labels --from drug.json --out drugs.jsonl
     daozhen data synthesise guideline_pairs --from passages.jsonl --out pairs.jsonl --model openai:qwen-plus --url http://127.0.0.1:8000/v1
     """
-    from finetune.records import record_writer, with_origin
+    from finetune.record_writer import record_writer
+    from finetune.records import with_origin
     from finetune.synthesis import TASKS, Synthesis
     from finetune.synthesis import synthesise as make
     from finetune.teacher import Budget, BudgetSpent, load_teacher

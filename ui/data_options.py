@@ -47,6 +47,7 @@ COUNT = click.IntRange(min=1)
 
 
 def rules_of(reader: str, registry: Path | None, dataset: str | None, source: str, licence: str) -> ReadingRules:
+    """How rows are read: by the options, or as the registry says of a named data set."""
     from dataclasses import replace
 
     from finetune.record_readers import ReadingRules
@@ -69,6 +70,7 @@ def rules_of(reader: str, registry: Path | None, dataset: str | None, source: st
 def records_of(
     files: Sequence[Path], rules: ReadingRules, bad_row: Callable[[str], None], step: Callable[[str, int, int], None]
 ) -> Iterator[LocatedRecord]:
+    """The records of several files in order, with a progress bar's steps."""
     from finetune.record_readers import read_records
 
     read = 0
@@ -97,6 +99,7 @@ class BadRows:
 
 @contextmanager
 def bad_rows(path: Path | None) -> Iterator[BadRows]:
+    """Where rows that cannot be read go: into a file, or, without one, nowhere, as the first stops the run."""
     from finetune.whole_files import opened_to_write
 
     if path is None:

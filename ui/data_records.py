@@ -56,7 +56,7 @@ def convert(
     daozhen data convert huatuo.json --out huatuo.jsonl --source huatuo --licence Apache-2.0
     daozhen data convert multi-med.json --registry dataset_info.json --dataset mm --out mm.jsonl
     """
-    from finetune.records import record_writer
+    from finetune.record_writer import record_writer
 
     rules = rules_of(reader, registry, dataset, source, licence)
     with bad_rows(skip_bad_to) as bad, progress_bar("convert") as step, record_writer(out) as writer:

@@ -30,8 +30,8 @@ def retrieval(folder: Path, as_json: bool) -> None:
     daozhen eval retrieval ~/beir/our-questions --json
     """
     quiet_libraries()
-    from rag.assistant import embedder_for
     from rag.evaluation_retrieval import rank, read_beir, report
+    from rag.from_settings import embedder_for
 
     data = read_beir(folder)
     for line in data.left_out[:NAMED_AT_MOST]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from rag.config import load_settings, quiet_libraries
 from ui.engine_options import engine_options
+from ui.index_reports import show, show_plan, show_report
 from ui.index_served import copy, store_lines, take_over
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def rebuild(
     with engine_named(engine, address) as chosen:
         options = RebuildOptions(keep=keep, fresh=fresh, restore=restore, engine=chosen)
         if dry_run:
-            _show_plan(sources, options, as_json)
+            show_plan(_planned(sources, options), as_json)
         else:
-            _show_report(_rebuilt(sources, options), as_json)
+            show_report(_rebuilt(sources, options), as_json)
             take_over(load_settings(), keep)
 
 
@@ -101,7 +101,7 @@ def remove(source: str, keep: int, as_json: bool) -> None:
     """
     from ingest.pipeline import RebuildOptions
 
-    _show_report(_rebuilt((), RebuildOptions(keep=keep, remove=source)), as_json)
+    show_report(_rebuilt((), RebuildOptions(keep=keep, remove=source)), as_json)
     take_over(load_settings(), keep)
 
 
@@ -116,11 +116,11 @@ def status(as_json: bool) -> None:
     settings = load_settings()
     index_dir = settings.index_dir
     if not finished_generations(index_dir) and settings.store != "local":  # a replica that only searches
-        _show(store_lines(settings), as_json)
+        show(store_lines(settings), as_json)
         return
     serving = PassageIndex.open(index_dir)
     manifest = serving.manifest
-    _show(
+    show(
         {
             "generation": manifest.generation,
             "passages": manifest.passages,
@@ -171,7 +171,7 @@ def rollback(as_json: bool) -> None:
     with writing(index_dir):
         folder = roll_back(index_dir)
     manifest = Manifest.read(folder)
-    _show({"generation": manifest.generation, "passages": manifest.passages, "documents": manifest.documents}, as_json)
+    show({"generation": manifest.generation, "passages": manifest.passages, "documents": manifest.documents}, as_json)
     take_over(load_settings())
 
 
@@ -195,7 +195,7 @@ def quarantine(as_json: bool) -> None:
 def _rebuilt(sources: tuple[Path, ...], options: RebuildOptions) -> RebuildReport:
     quiet_libraries()
     from ingest.pipeline import rebuild_index
-    from rag.assistant import embedder_for
+    from rag.from_settings import embedder_for
     from ui.progress import progress_bar
 
     settings = load_settings()
@@ -205,52 +205,10 @@ def _rebuilt(sources: tuple[Path, ...], options: RebuildOptions) -> RebuildRepor
         return rebuild_index(settings.index_dir, open_embedder(), sources, step, options)
 
 
-def _show_report(report: RebuildReport, as_json: bool) -> None:
-    if as_json:
-        rows = [vars(row) for row in report.quarantined]
-        click.echo(json.dumps({**vars(report), "quarantined": rows}, ensure_ascii=False, indent=2))
-        return
-    for line in report.warnings:
-        click.echo(f"daozhen: warning: {line}", err=True)
-    for row in report.quarantined:
-        click.echo(f"daozhen: {'warning' if row.taken else 'left out'}: {row.line}", err=True)
-    did = f"{report.read} files read, {report.moved} moved, {report.deleted} gone, {report.embedded} passages embedded"
-    click.echo(
-        f"{report.documents} documents, {report.passages} passages, {report.seconds:.1f} s: generation {report.generation}\n"
-        + (did if report.changed else "nothing has changed; nothing was written")
-    )
-
-
-def _show_plan(sources: tuple[Path, ...], options: RebuildOptions, as_json: bool) -> None:
+def _planned(sources: tuple[Path, ...], options: RebuildOptions) -> RebuildPlan:
     quiet_libraries()
     from ingest.pipeline import plan_rebuild
-    from rag.assistant import embedder_for
+    from rag.from_settings import embedder_for
 
     settings = load_settings()
-    plan: RebuildPlan = plan_rebuild(settings.index_dir, embedder_for(settings), sources, options)
-    shown = {
-        "add": [file.source_id for file in plan.add],
-        "move": [file.source_id for file, _ in plan.move],
-        "delete": [source_id for _, source_id in plan.delete],
-        "keep": len(plan.keep),
-        "expected_seconds": plan.expected_seconds,
-    }
-    if as_json:
-        _show(shown, as_json)
-        return
-    for what in ("add", "move", "delete"):
-        for source_id in shown[what]:  # type: ignore[attr-defined]
-            click.echo(f"{what:7} {source_id}")
-    click.echo(
-        f"add {len(plan.add)}, move {len(plan.move)}, delete {len(plan.delete)}, keep {len(plan.keep)}; "
-        f"about {plan.expected_seconds:.0f} s. Nothing was changed."
-    )
-
-
-def _show(values: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(values, ensure_ascii=False, indent=2))
-        return
-    for key, value in values.items():
-        shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
-        click.echo(f"{key:17} {shown}")
+    return plan_rebuild(settings.index_dir, embedder_for(settings), sources, options)

@@ -56,7 +56,7 @@ def store_lines(settings: Settings) -> dict[str, object]:
     """What `status` says of the store."""
     if settings.store == "local":
         return {"store": settings.store}
-    from rag.assistant import embedder_for
+    from rag.from_settings import embedder_for
     from rag.served_or_local import state_of
 
     try:

@@ -32,7 +32,7 @@ def check(as_json: bool) -> None:
     """
     quiet_libraries()
     from knowledge.hospital import load_hospital
-    from rag.assistant import embedder_for
+    from rag.from_settings import embedder_for
     from rag.knowledge_check import find_faults
     from rag.knowledge_coverage import coverage_rows, flag_rows, source_rows, unreached_departments
 

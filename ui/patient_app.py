@@ -45,6 +45,7 @@ def shared_assistant(home: str) -> ServingAssistant:
 
 
 def main() -> None:
+    """Draws the patient's screen once; Streamlit calls it anew with each tap."""
     st.set_page_config(page_title="导诊 Daozhen", page_icon="🏥", layout="centered")
     visitor = Visitor.here()
     look = show_looks(visitor)

@@ -33,7 +33,7 @@ def ensure_index(settings: Settings) -> None:
     """
     from ingest.pipeline import rebuild_index
     from ingest.remembered import index_state
-    from rag.assistant import embedder_for
+    from rag.from_settings import embedder_for
     from ui.progress import progress_bar
 
     state = index_state(settings.index_dir)

@@ -30,6 +30,7 @@ def shared_throttle() -> Throttle:
 
 
 def main() -> None:
+    """Draws the staff's pages behind their password."""
     st.set_page_config(page_title="导诊 · 工作人员 Daozhen staff", page_icon="🗂️", layout="wide")
     try:
         settings = load_settings()

@@ -14,6 +14,7 @@ FROM_A_FILE = ("urgency", "triage", "answers")
 
 
 def show(settings: Settings) -> None:
+    """Draws the latest figures of each evaluation, and takes a file to evaluate now."""
     kept = kept_figures(settings.home)
     if not kept:
         st.info("Nothing was evaluated yet. Run `daozhen eval`, or give a file below.")

@@ -9,6 +9,7 @@ from rag.feedback import delete_all_feedback, feedback_rows, training_lines
 
 
 def show(settings: Settings) -> None:
+    """Draws what patients said of answers, with consent, and gives it out for training."""
     rows = list(feedback_rows(settings.home))
     st.write(f"{len(rows):,} rows; {sum(row.label for row in rows):,} say that the answer helped.")
     st.caption("Stored only with consent, masked before it is written. Read it before it leaves this machine.")

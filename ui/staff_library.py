@@ -13,8 +13,8 @@ from ingest.readers import READERS
 from ingest.remembered import remembered_sources
 from knowledge.departments import load_departments
 from knowledge.errors import AssistantError, InvalidUsage
-from rag.assistant import embedder_for
 from rag.config import Settings
+from rag.from_settings import embedder_for
 from rag.generations import finished_generations, roll_back
 from rag.passage_index import PassageIndex
 from rag.passage_store import KNOWLEDGE
@@ -25,6 +25,7 @@ UPLOADS = "documents"  # folder of the home folder that uploaded files go to
 
 
 def show(settings: Settings) -> None:
+    """Draws what the index holds, and takes folders in and out."""
     index = PassageIndex.open(settings.index_dir)
     manifest = index.manifest
     for line in remembered_sources(settings.index_dir).warnings():

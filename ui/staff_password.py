@@ -40,6 +40,7 @@ def set_password(home: Path, password: str) -> Path:
 
 
 def has_password(home: Path) -> bool:
+    """Whether a password was ever set in that home folder."""
     return (home / FILE).is_file()
 
 

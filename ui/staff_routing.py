@@ -13,6 +13,7 @@ _RESTART = "Chats that are running go on as they began: restart `daozhen chat` t
 
 
 def show(settings: Settings) -> None:
+    """Draws what was learned from solved cases, and lets it be learned anew or forgotten."""
     found = stored(settings.home)
     if found is None:
         st.info("Nothing was learned; the general routing serves.")

@@ -29,6 +29,7 @@ _LIMITS = {"passages_per_answer": (1, 20), "writer_seconds": (5.0, 600.0), "idle
 
 
 def show(settings: Settings) -> None:
+    """Draws the settings, checks what is given and keeps it."""
     with st.form("settings"):
         given = {
             field.name: _field(field.name, getattr(settings, field.name))

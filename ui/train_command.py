@@ -53,7 +53,7 @@ def train(
     daozhen train finetune/configs/embedded/base.toml --data ~/datasets --out models/base
     """
     quiet_libraries()
-    from finetune.stage_config import read_toml
+    from finetune.toml_records import read_toml
 
     values = read_toml(config)
     figures: dict[str, Any] | None
@@ -101,7 +101,8 @@ def _stage(
     resume: bool,
     dry_run: bool,
 ) -> dict[str, Any] | None:
-    from finetune.stage_config import StageConfig, read_toml
+    from finetune.stage_config import StageConfig
+    from finetune.toml_records import read_toml
 
     values = read_toml(config)
     if base:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,8 +77,13 @@ def learn(cases: Path, skip_bad: bool, as_json: bool) -> None:
     click.echo(f"learned from {len(solved):,} cases of {len(names)} departments; {len(left_out)} rows left out")
     click.echo(f"each case answered by a routing that had not seen it ({FOLDS} folds):\n")
     click.echo(triage_table(values))
+    _tell_effect(len(names), unmapped)
+
+
+def _tell_effect(departments: int, unmapped: Sequence[str]) -> None:
+    """What learning changes, and the hospital's departments it changes nothing for."""
     click.echo(
-        f"\nFrom now on the order of {len(names) - len(unmapped)} departments is moved by these cases; "
+        f"\nFrom now on the order of {departments - len(unmapped)} departments is moved by these cases; "
         "urgency and the emergency department are not."
     )
     if unmapped:
@@ -129,8 +135,8 @@ def forget(as_json: bool) -> None:
 def reader_for(settings: Settings) -> Reader:
     """The general routing over the shipped departments, and the embedder the settings name."""
     from knowledge.departments import load_departments
-    from rag.assistant import embedder_for
     from rag.case_features import Reader
+    from rag.from_settings import embedder_for
     from rag.routing import RoutingIndex
 
     embedder = embedder_for(settings)

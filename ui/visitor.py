@@ -9,7 +9,8 @@ import streamlit as st
 
 from knowledge.records import Language
 from knowledge.replies import AssistantReply, Conversation, HandOffNote, TriageDecision
-from rag.assistant import Assistant, reply_language
+from rag.assistant import Assistant
+from rag.dialogue import reply_language
 
 _KEPT_ON_CLEARING = ("display", "large")  # how the screen looks; nothing that was said
 

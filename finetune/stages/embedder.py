@@ -16,16 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.embedder_corpus import (
-    FIGURES,
-    TOKENIZER,
-    HeldApart,
-    TextSource,
-    load_groups,
-    load_held_out,
-    load_text_stream,
-    prepare,
-)
+from finetune.embedder_corpus import HeldApart, TextSource, prepare
+from finetune.embedder_corpus_files import FIGURES, TOKENIZER, load_groups, load_held_out, load_text_stream
 from finetune.embedder_graph import EncoderShape
 from finetune.embedder_pairs import PairSource
 from knowledge.errors import MissingExtra, TrainingFailed
@@ -37,7 +29,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class StageConfig:
+class EmbedderConfig:
     """What finetune/configs/embedder.toml says. masked, wide, sharp: settings of the three phases, by name."""
 
     name: str
@@ -53,7 +45,7 @@ class StageConfig:
     seed: int = 1
 
     @classmethod
-    def read(cls, path: Path) -> StageConfig:
+    def read(cls, path: Path) -> EmbedderConfig:
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
             config = cls(
@@ -94,7 +86,7 @@ def train_embedder(
     Data sets that are not in data_dir are skipped and named in the figures; with none at all TrainingFailed is raised.
     """
     started = time.perf_counter()
-    config = StageConfig.read(config_path)
+    config = EmbedderConfig.read(config_path)
     work = out_dir.with_name(f"{out_dir.name}.work")
     corpus_figures = ready_corpus(config, data_dir, work / "corpus", progress)
     encoder, figures = train_encoder(config, work, progress)
@@ -110,7 +102,7 @@ def train_embedder(
     return figures
 
 
-def ready_corpus(config: StageConfig, data_dir: Path, folder: Path, progress: Progress) -> dict[str, Any]:
+def ready_corpus(config: EmbedderConfig, data_dir: Path, folder: Path, progress: Progress) -> dict[str, Any]:
     """The corpus's figures; it is made unless it is there, made from the same settings."""
     rows: list[Any] = [*config.datasets, *config.texts, *config.held_apart]
     fingerprint = fingerprint_of([config.vocabulary, *(asdict(row) for row in rows)])
@@ -125,7 +117,7 @@ def ready_corpus(config: StageConfig, data_dir: Path, folder: Path, progress: Pr
     return figures
 
 
-def train_encoder(config: StageConfig, work: Path, progress: Progress) -> tuple[Encoder, dict[str, Any]]:
+def train_encoder(config: EmbedderConfig, work: Path, progress: Progress) -> tuple[Encoder, dict[str, Any]]:
     """The trained encoder, and the figures of its phases; from what is there of them already."""
     from finetune.embedder_contrast import train_contrast
     from finetune.embedder_encoder import Encoder
@@ -209,6 +201,7 @@ def device() -> str:
 
 
 def torch_or_missing_extra() -> None:
+    """Raises MissingExtra, naming what to install, where torch is not there."""
     try:
         import torch  # noqa: F401
     except ImportError:

@@ -12,6 +12,7 @@ from knowledge.errors import TrainingFailed
 
 
 def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
+    """Returns the last figures. Raises TrainingFailed where the answers of a prompt do not fill whole batches; see run_trainer."""
     import datasets
     from trl import GRPOConfig, GRPOTrainer
 

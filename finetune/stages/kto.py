@@ -11,6 +11,7 @@ from knowledge.errors import TrainingFailed
 
 
 def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
+    """Returns the last figures. Raises TrainingFailed where thumbs of one kind are missing; see run_trainer."""
     from trl import KTOConfig, KTOTrainer
 
     settings = job.config.kto

@@ -7,12 +7,9 @@ Written here because no maintained library has it any more for language models. 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from finetune.chat_template import stop_token_ids
@@ -27,16 +24,13 @@ from finetune.ppo_math import (
     whitened,
 )
 from finetune.ppo_roles import Roles
-from finetune.ppo_rollout import Rollout, padded_left, roll_out
-from finetune.run_folder import mark_complete
+from finetune.ppo_rollout import Rollout, roll_out
+from finetune.ppo_scores import AnswerScores
 from finetune.stage_config import StageConfig
 from finetune.stage_rows import StageRow
 from finetune.trainer_run import Job, save_trained
 from finetune.training import StageInputs, trained_model
-from finetune.verifiable_rewards import reward_named
 from knowledge.errors import TrainingFailed
-
-VERIFIABLE = "verifiable:"
 
 
 def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
@@ -74,14 +68,15 @@ class Policy:
 
         self.job, self.config, self.settings = job, job.config, job.config.ppo
         self.tokenizer, self.prompts = inputs.tokenizer, fitting_prompts(job, inputs)
-        reward = self.settings.reward
-        reward_dir = None if reward.startswith(VERIFIABLE) else Path(reward)
+        self.scores = AnswerScores(self.settings, self.tokenizer)
         model = trained_model(without_dropout(self.config))
         self.stops = stop_token_ids(self.tokenizer, model.get_base_model().generation_config)
         self.roles = Roles(
-            model, base=self.config.base.model, init_adapter=self.config.init_adapter, reward_dir=reward_dir
+            model,
+            base=self.config.base.model,
+            init_adapter=self.config.init_adapter,
+            reward_dir=self.scores.reward_dir,
         )
-        self.verifiable = reward_named(reward.removeprefix(VERIFIABLE)) if reward_dir is None else None
         if self.config.training.gradient_checkpointing:
             model.get_base_model().gradient_checkpointing_enable({"use_reentrant": False})
             model.enable_input_require_grads()
@@ -101,9 +96,14 @@ class Policy:
 
         started = time.perf_counter()
         torch.manual_seed(self.config.seed * 1_000_003 + iteration)
-        rows = self._rows(iteration)
+        rows, prompts = zip(*self._rows(iteration), strict=True)
         rollout = roll_out(
-            self.roles, self.tokenizer, [ids for _, ids in rows], self.settings, self.stops, self._scoring(rows)
+            self.roles,
+            self.tokenizer,
+            prompts,
+            self.settings,
+            self.stops,
+            lambda texts: self.scores.of(texts, rows, self.roles),
         )
         rewards = self._rewards(rollout)
         advantages, returns = advantages_of(
@@ -133,35 +133,6 @@ class Policy:
             order = np.random.default_rng([self.config.seed, place // count]).permutation(count)
             chosen.append(self.prompts[int(order[place % count])])
         return chosen
-
-    def _scoring(self, rows: list[tuple[StageRow, list[int]]]) -> Callable[[list[str]], Any]:
-        import torch
-
-        def verified(texts: list[str]) -> Any:
-            assert self.verifiable is not None
-            return torch.tensor(
-                [self.verifiable(text, row.values) for text, (row, _) in zip(texts, rows, strict=True)],
-                dtype=torch.float32,
-            )
-
-        def scored(texts: list[str]) -> Any:
-            """By the reward model, on the whole dialogue as it was trained to read one."""
-            dialogues = [
-                self.tokenizer.apply_chat_template(
-                    [*row.values["prompt"], {"role": "assistant", "content": text}], tokenize=True, return_dict=False
-                )
-                for text, (row, _) in zip(texts, rows, strict=True)
-            ]
-            device = next(self.roles.model.parameters()).device
-            ids, mask = padded_left(dialogues, self.tokenizer.pad_token_id, device)
-            return torch.cat(
-                [
-                    self.roles.scores(*part)
-                    for part in zip(*(one.split(self.settings.minibatch) for one in (ids, mask)), strict=True)
-                ]
-            )
-
-        return scored if self.verifiable is None else verified
 
     def _rewards(self, rollout: Rollout) -> Any:
         """Rewards by token: the score on one scale, less for an answer that did not end, and the pull to the reference."""
@@ -208,35 +179,23 @@ class Policy:
         return {**means, "updates": updates, "moved": moved, "explained_variance": float(explained)}
 
     def save(self, iteration: int) -> None:
-        """A checkpoint; it appears whole or not at all, and the one before it stays."""
+        """Writes what a resumed run goes on from."""
         import torch
         from safetensors.torch import save_file
 
-        folder = self.job.run.checkpoints_dir / f"checkpoint-{iteration}"
-        partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_file(dict(self._learnt()), str(partial / "learnt.safetensors"))
-        torch.save(self.optimizer.state_dict(), partial / "optimizer.pt")
         state = {"iteration": iteration, "kl_weight": self.pull.weight, "scale": asdict(self.scale)}
-        (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        mark_complete(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
-        steps = sorted(self.job.run.checkpoints_dir.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-        for older in steps[:-2]:
-            shutil.rmtree(older)
+        with self.job.run.new_checkpoint(iteration) as folder:
+            save_file(dict(self._learnt()), str(folder / "learnt.safetensors"))
+            torch.save(self.optimizer.state_dict(), folder / "optimizer.pt")
+            (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
     def resume(self) -> int:
         """Loads the last whole checkpoint; how many iterations it holds."""
         import torch
         from safetensors.torch import load_file
 
-        self.job.run.clear_partial()
-        folder = self.job.run.last_checkpoint()
-        self.job.tell(f"goes on from {folder.name}" if folder else "no whole checkpoint there; starts at the beginning")
+        folder = self.job.run.take_up(self.job.tell)
         if folder is None:
-            self.job.run.forget_after(0)
             return 0
         saved = load_file(str(folder / "learnt.safetensors"))
         for name, parameter in self._learnt():
@@ -244,7 +203,6 @@ class Policy:
         self.optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True))
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         self.pull.weight, self.scale = state["kl_weight"], RunningScale(**state["scale"])
-        self.job.run.forget_after(state["iteration"])
         return int(state["iteration"])
 
     def _learnt(self) -> Iterator[tuple[str, Any]]:

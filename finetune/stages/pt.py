@@ -12,6 +12,7 @@ from finetune.training import StageInputs
 
 
 def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
+    """Returns the last figures; see run_trainer for what it raises."""
     count = TokenCount()
     max_tokens = job.config.training.max_tokens
     rows = token_rows(text_tokens(inputs.train, inputs.tokenizer, max_tokens, count))

@@ -13,6 +13,7 @@ from finetune.training import StageInputs, trained_model
 
 
 def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
+    """Returns the last figures; see run_trainer for what it raises."""
     from trl import RewardConfig, RewardTrainer
 
     rows, evaluation, too_long = fitting_pairs(job, inputs, ("chosen", "rejected"))

@@ -12,6 +12,7 @@ from knowledge.errors import TrainingFailed
 
 
 def train(job: Job, inputs: StageInputs) -> dict[str, Any]:
+    """Returns the last figures. Raises TrainingFailed where no answer fits into max_tokens; see run_trainer."""
     count, held_out = TokenCount(), TokenCount()
     max_tokens = job.config.training.max_tokens
     rows = token_rows(dialogue_tokens(inputs.train, inputs.tokenizer, max_tokens, count))

@@ -23,10 +23,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rag.answering import kind_not_answered
-from rag.assistant import open_search
 from rag.config import load_settings, quiet_libraries
 from rag.dialogue import language_of
 from rag.evidence_search import Asked, found_passages, mended, relevance_features
+from rag.from_settings import open_search
 from rag.relevance import WEIGHTS_FILE, RelevanceFeatures
 from rag.retriever import HybridSearch
 from tests.benchmarks.questions import read_questions

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from finetune.embedder_pairs import TextPair, medquad, rows_of, split_of, without_term
-from rag.embedder import DEFAULT_FOLDER, Embedder, OnnxEmbedder, load_embedder, open_graph
+from rag.embedder import DEFAULT_FOLDER, Embedder, load_embedder
 from rag.evaluation_retrieval import Rankings, RetrievalSet, rank, report
+from rag.onnx_embedder import OnnxEmbedder, open_graph
 from rag.ranking_scores import METRICS, best_rows, question_scores
 
 SPEED_ROUNDS = 7

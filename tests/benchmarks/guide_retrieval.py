@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rag.assistant import open_search
 from rag.config import load_settings, quiet_libraries
 from rag.dialogue import language_of
+from rag.from_settings import open_search
 from rag.intervals import clopper_pearson
 from rag.retriever import PassageFilter
 from tests.benchmarks.questions import read_questions

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from rag.assistant import embedder_for
 from rag.config import Settings, load_settings, quiet_libraries
 from rag.dialogue import language_of
 from rag.evidence_search import Asked, found_passages, gather_evidence
 from rag.facets import PassageFilter
+from rag.from_settings import embedder_for
 from rag.passage_index import PassageIndex
 from rag.passages import RetrievedPassage
 from rag.retriever import HybridSearch
