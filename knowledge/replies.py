@@ -11,6 +11,8 @@ from knowledge.records import Language
 from knowledge.red_flags import RedFlag
 from knowledge.urgency import UrgencyLevel
 
+MAX_SUGGESTED = 3
+
 __all__ = [
     "MAX_QUESTION_CHARS",
     "NOT_SURE",
@@ -34,11 +36,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RankedDepartment:
-    """A department with its share of belief (0-1 over all departments) and the words that speak for it."""
+    """A department with its share of belief (0-1 over all departments) and the words that speak for it.
+
+    suggested: whether the patient is shown it; the others only help to choose the next question.
+    """
 
     department: Department
     score: float
     why: str
+    suggested: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for programs."""
@@ -67,6 +73,11 @@ class TriageDecision:
     reasons: tuple[Reason, ...]
     red_flags: tuple[RedFlag, ...]
     departments: tuple[RankedDepartment, ...]
+
+    @property
+    def suggested(self) -> tuple[RankedDepartment, ...]:
+        """The departments the patient is shown, best first: three at most, and none that only happens to come next."""
+        return tuple(entry for entry in self.departments if entry.suggested)[:MAX_SUGGESTED]
 
 
 @dataclass(frozen=True)

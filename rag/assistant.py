@@ -160,7 +160,7 @@ class Assistant:
         effects = self.dialogue.effects(conversation)
         query = self.search.embedder.encode_queries([words])[0]
         return [
-            replace(score, log_odds=score.log_odds + effects.get(score.department_id, 0.0))
+            score.moved(effects.get(score.department_id, 0.0))
             for score in combined(self.routing.scores(words, query), self.learned, words, query)
         ]
 

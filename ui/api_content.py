@@ -110,7 +110,7 @@ def triage_as_json(triage: TriageDecision, language: Language) -> dict[str, Any]
         "urgency": triage.urgency.label,
         "instruction": triage.urgency.instruction(language),
         "reasons": [reason.text for reason in triage.reasons],
-        "departments": [entry.as_json() for entry in triage.departments],
+        "departments": [entry.as_json() for entry in triage.suggested],
         "red_flags": [flag.id for flag in triage.red_flags],
     }
 

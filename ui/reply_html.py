@@ -96,7 +96,7 @@ def triage_html(triage: TriageDecision, language: Language) -> str:
     words = WORDS[language]
     reasons = "".join(f"<li>{escape(reason.text)}</li>" for reason in triage.reasons)
     departments = "".join(
-        _department(entry, language, is_first=place == 0) for place, entry in enumerate(triage.departments[:3])
+        _department(entry, language, is_first=place == 0) for place, entry in enumerate(triage.suggested)
     )
     why = f"<h4>{words['why_level']}</h4><ul>{reasons}</ul>" if reasons else ""
     where = f'<h4>{words["department"]}</h4><ul class="dz-departments">{departments}</ul>' if departments else ""
