@@ -97,12 +97,19 @@ class Citation:
 class AnswerSentence:
     """One sentence of an answer and the key of the citation that holds it.
 
-    part: answer (to what was asked), why, where (to go), do (at home), danger (when to hurry).
+    part: answer (to what was asked), why, where (to go), do (at home), danger (when to hurry). before: the product's own words
+    that lead to it, such as that the documents do not say what was asked; they say nothing medical and cite nothing.
     """
 
     text: str
     key: str
     part: str = "answer"
+    before: str = ""
+
+    @property
+    def as_read(self) -> str:
+        """With what leads to it, and the key of its citation."""
+        return f"{self.before}\n{self.text} [{self.key}]".lstrip("\n")
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ class CitedAnswer:
     @property
     def text(self) -> str:
         """The answer as read: every sentence followed by its citation key."""
-        return "\n".join(f"{sentence.text} [{sentence.key}]" for sentence in self.sentences)
+        return "\n".join(sentence.as_read for sentence in self.sentences)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class ReplyContent:
     def _sentence(self, sentence: AnswerSentence) -> str:
         first = not self._sentences
         self._sentences.append(sentence)
-        line = f"{sentence.text} [{sentence.key}]"
+        line = sentence.as_read
         return self._say(f"{WORDS[self.language]['answer']}:\n{line}") if first else self._say(line, "\n")
 
     def _whole(self, answer: CitedAnswer) -> str:
