@@ -95,7 +95,7 @@ class ExtractiveWriter:
             return []
         silent = {heading for section in _not_telling(pointed) for heading in SECTIONS[section]}
         told = told_of(evidence.told)
-        others = [found.passage for found in evidence.passages if not is_for_others(found.passage.title, told)]
+        others = tuple(found.passage for found in evidence.passages if not is_for_others(found.passage.title, told))
         places = (evidence.guide, others)
         if evidence.passages[0].passage.kind == "document":  # the hospital's own comes first
             places = (others, evidence.guide)
