@@ -10,13 +10,15 @@ from knowledge.records import KNOWLEDGE_DIR, Bilingual, Record, RecordId, read_y
 class AskedThing(Record):
     """A thing asked for. asked: how; told: by what a sentence that tells it is known; regular expressions.
 
-    outcome: what happens to one, rather than what one may or must do.
+    outcome: what happens to one, rather than what one may or must do. daily: what the well do too, so that asking for it says
+    nothing of the illness.
     """
 
     id: RecordId
     asked: Bilingual
     told: Bilingual
     outcome: bool = False
+    daily: bool = False
 
 
 class WaysOfAsking(Record):

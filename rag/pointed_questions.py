@@ -26,6 +26,7 @@ _OPEN = re.compile(
 _HOW_LONG = "how_long"
 _OF_TIME = frozenset({_HOW_LONG, "healing"})
 _HURRY = frozenset({"hospital", "danger"})
+_MEANWHILE = re.compile(r"\b(?:while|when|whilst|with|if|after|during|for|because|since|now|having)\b")
 _CLAUSES = {"zh": re.compile(r"[，。；！？,;!?\n]"), "en": re.compile(r"[.;!?\n]|, (?!or|and)")}
 
 
@@ -94,6 +95,27 @@ def pointed_question(question: str, language: Language, subject: Named | None = 
         if "advice" in ways and (words := _object(spoken, language)):
             return PointedQuestion(language, words=words, advice=True)
     return None
+
+
+def complaint_in(text: str, language: Language) -> str:
+    """A text without the daily things it asks leave or advice for: what is left tells what the patient has; the text where
+    nothing is. "should I starve myself while I have the runs" → "while I have the runs".
+    """
+    asks = _asks(language)["advice"]
+    left = " ".join(_without_request(clause, asks, language) for clause in _clauses(normalise(text), language))
+    return left if content_of(left, language) else text
+
+
+def _without_request(clause: str, asks: re.Pattern[str], language: Language) -> str:
+    match = asks.search(clause)
+    if match is None or _OPEN.search(clause, 0, match.start()):
+        return clause
+    meanwhile = _MEANWHILE.search(clause, match.end()) if language == "en" else None
+    end = meanwhile.start() if meanwhile else len(clause)
+    things = things_in(clause[match.start() : end], language)
+    if not things or not all(_things()[name].daily for name in things):
+        return clause
+    return clause[: match.start()] + clause[end:]
 
 
 def _most_telling(things: tuple[str, ...]) -> tuple[str, ...]:

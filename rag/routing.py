@@ -22,6 +22,7 @@ PHRASES, VECTORS = "phrases.json", "vectors.npy"
 NEAREST = 3  # phrases of a department whose cosines are averaged
 SAYS_THE_SAME = 0.6  # that average, from which the patient says what the department's phrases say in other words
 CHILD_MAX_AGE, OLD_MIN_AGE = 17, 60
+NAMED_GUIDE = 2.0  # log-odds for a department one of whose guides is all that is spoken of; see RESULTS.md
 FOR_THE_PREGNANT = ("obstetrics",)  # and for those who have just given birth
 MIN_NAMED_CHARS = 2  # a condition's name shorter than this is no evidence when met in a text
 

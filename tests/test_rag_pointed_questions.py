@@ -12,7 +12,7 @@ from knowledge.pointed_questions import load_pointed_questions
 from knowledge.replies import CitedAnswer
 from rag.answering import following
 from rag.dialogue import language_of
-from rag.pointed_questions import pointed_question
+from rag.pointed_questions import complaint_in, pointed_question
 
 
 @pytest.mark.parametrize(
@@ -121,3 +121,46 @@ def test_behind_the_advice_of_a_red_flag_nothing_is_said_to_be_missing(assistant
     except StopIteration as end:
         assert not any(sentence.before for sentence in end.value.sentences)
         assert len(end.value.sentences) == len(advice.sentences) + len(said.sentences)
+
+
+@pytest.mark.parametrize(
+    ("question", "complaint"),
+    [
+        ("should I starve myself while I have the runs", "while i have the runs"),
+        ("拉肚子要不要饿两顿", "拉肚子"),
+        ("can I swim with an ear infection", "with an ear infection"),
+        ("can I fly", "can I fly"),  # nothing else is told
+        ("我要不要打流感疫苗", "我要不要打流感疫苗"),  # what is asked for says where to go
+    ],
+)
+def test_the_daily_thing_asked_for_is_no_part_of_the_complaint(question, complaint):
+    assert complaint_in(question, language_of(question)) == complaint
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "should I starve myself while I have the runs",
+        "do I need to stop eating when I have a stomach bug",
+        "I've been vomiting, should I fast until it stops",
+        "孩子得了肠胃炎，吃完就吐",
+        "拉肚子可以饿一天不吃吗",
+    ],
+)
+def test_not_eating_for_an_upset_stomach_is_no_eating_disorder(assistant, words):
+    triage = assistant.reply(words).triage
+    assert not {"eating_disorder", "food_refused"} & {flag.id for flag in triage.red_flags}
+    assert "psychiatry" not in [entry.department.id for entry in triage.suggested]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "my girl starves herself and throws up after meals",
+        "女儿怕胖绝食，还腹泻",
+        "I make myself sick and have diarrhoea",
+    ],
+)
+def test_an_eating_disorder_with_an_upset_stomach_stays_one(assistant, words):
+    triage = assistant.reply(words).triage
+    assert {"eating_disorder", "food_refused"} & {flag.id for flag in triage.red_flags}
