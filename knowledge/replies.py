@@ -11,6 +11,8 @@ from knowledge.records import Language
 from knowledge.red_flags import RedFlag
 from knowledge.urgency import UrgencyLevel
 
+MAX_SUGGESTED = 3
+
 __all__ = [
     "MAX_QUESTION_CHARS",
     "NOT_SURE",
@@ -34,11 +36,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RankedDepartment:
-    """A department with its share of belief (0-1 over all departments) and the words that speak for it."""
+    """A department with its share of belief (0-1 over all departments) and the words that speak for it.
+
+    suggested: whether the patient is shown it; the others only help to choose the next question.
+    """
 
     department: Department
     score: float
     why: str
+    suggested: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for programs."""
@@ -68,6 +74,11 @@ class TriageDecision:
     red_flags: tuple[RedFlag, ...]
     departments: tuple[RankedDepartment, ...]
 
+    @property
+    def suggested(self) -> tuple[RankedDepartment, ...]:
+        """The departments the patient is shown, best first: three at most, and none that only happens to come next."""
+        return tuple(entry for entry in self.departments if entry.suggested)[:MAX_SUGGESTED]
+
 
 @dataclass(frozen=True)
 class Citation:
@@ -86,12 +97,19 @@ class Citation:
 class AnswerSentence:
     """One sentence of an answer and the key of the citation that holds it.
 
-    part: answer (to what was asked), why, where (to go), do (at home), danger (when to hurry).
+    part: answer (to what was asked), why, where (to go), do (at home), danger (when to hurry). before: the product's own words
+    that lead to it, such as that the documents do not say what was asked; they say nothing medical and cite nothing.
     """
 
     text: str
     key: str
     part: str = "answer"
+    before: str = ""
+
+    @property
+    def as_read(self) -> str:
+        """With what leads to it, and the key of its citation."""
+        return f"{self.before}\n{self.text} [{self.key}]".lstrip("\n")
 
 
 @dataclass(frozen=True)
@@ -117,7 +135,7 @@ class CitedAnswer:
     @property
     def text(self) -> str:
         """The answer as read: every sentence followed by its citation key."""
-        return "\n".join(f"{sentence.text} [{sentence.key}]" for sentence in self.sentences)
+        return "\n".join(sentence.as_read for sentence in self.sentences)
 
 
 @dataclass(frozen=True)

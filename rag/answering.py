@@ -77,16 +77,21 @@ def following(
         except StopIteration as end:
             second: CitedAnswer | Abstention = end.value
             break
-        yield AnswerPiece(_shifted(piece.sentence, shift), _shifted(piece.citation, shift))
+        yield AnswerPiece(_behind(piece.sentence, shift), _shifted(piece.citation, shift))
     if isinstance(second, Abstention):
         return first
-    sentences = (_shifted(sentence, shift) for sentence in second.sentences)
+    sentences = (_behind(sentence, shift) for sentence in second.sentences)
     citations = (_shifted(citation, shift) for citation in second.citations)
     return CitedAnswer((*first.sentences, *sentences), (*first.citations, *citations), second.writer, second.note)
 
 
 def _shifted(keyed: Keyed, shift: int) -> Keyed:
     return replace(keyed, key=str(shift + int(keyed.key)))
+
+
+def _behind(sentence: AnswerSentence, shift: int) -> AnswerSentence:
+    """A sentence behind advice that comes first, and may itself be what was asked for: nothing leads to it."""
+    return replace(_shifted(sentence, shift), before="")
 
 
 def answer_from_passages(

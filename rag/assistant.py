@@ -31,10 +31,11 @@ from rag.from_settings import open_search
 from rag.learned_routing import LearnedRouting, combined
 from rag.learned_store import load_or_warn
 from rag.passage_index import ROUTING
+from rag.pointed_questions import complaint_in
 from rag.prepared import use_prepared
 from rag.red_flag_matcher import Findings, RedFlagMatcher
 from rag.retriever import HybridSearch
-from rag.routing import DepartmentScore, RoutingIndex
+from rag.routing import NAMED_GUIDE, DepartmentScore, RoutingIndex
 from rag.triage import TriageContext, decide_triage, minor_complaint, nothing_told
 from rag.writers import Writer
 
@@ -150,11 +151,13 @@ class Assistant:
 
     def _scores(self, conversation: Conversation) -> list[DepartmentScore]:
         """Evidence for each department in the patient's words, moved by what was answered to closed questions."""
-        words = self.dialogue.words_of(conversation)
+        language = conversation.language or "zh"
+        words = complaint_in(self.dialogue.words_of(conversation), language)
         effects = self.dialogue.effects(conversation)
+        named = self.dialogue.departments_named(words, language, conversation.said())
         query = self.search.embedder.encode_queries([words])[0]
         return [
-            replace(score, log_odds=score.log_odds + effects.get(score.department_id, 0.0))
+            score.moved(NAMED_GUIDE * named.get(score.department_id, 0.0)).moved(effects.get(score.department_id, 0.0))
             for score in combined(self.routing.scores(words, query), self.learned, words, query)
         ]
 

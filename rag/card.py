@@ -16,7 +16,7 @@ from rag.red_flag_matcher import Findings
 from rag.statements import QuestionBank, is_denial
 from rag.who_is_ill import name_of
 
-MAX_ALTERNATIVES, MAX_WATCHED, MIN_WATCHED_WEIGHT = 2, 4, 0.2
+MAX_WATCHED, MIN_WATCHED_WEIGHT = 4, 0.2
 _TEXT = {
     UrgencyLevel.I: (
         ("立即，一分钟也不要等", "at once, without waiting a minute"),
@@ -55,14 +55,14 @@ def triage_card(
     how_soon, come_back = (texts[place] for texts in _TEXT[triage.urgency])
     if triage.urgency is UrgencyLevel.HOME and minor is not None:
         come_back = minor.watch_for.in_language(language)
-    first, *rest = triage.departments
+    first, *rest = triage.suggested
     return TriageCard(
         urgency=triage.urgency,
         who=name_of(conversation.episode.who, language),
         how_soon=how_soon,
         where_to=triage.urgency.instruction(language),
         first=first,
-        alternatives=tuple(rest[:MAX_ALTERNATIVES]),
+        alternatives=tuple(rest),
         deciding=first.why,
         reasons=tuple(reason.text for reason in triage.reasons),
         bring=first.department.bring.in_language(language),
@@ -104,7 +104,7 @@ def hand_off_note(
             (flag.level.label, flag.name.in_language(language), words.get(flag.id, "")) for flag in triage.red_flags
         ),
         asked=tuple((turn.answers.question, turn.text) for turn in episode.turns if turn.answers is not None),
-        departments=tuple(entry.department.name.in_language(language) for entry in triage.departments[:3]),
+        departments=tuple(entry.department.name.in_language(language) for entry in triage.suggested),
     )
 
 

@@ -127,6 +127,21 @@ class Dialogue:
         episode = conversation.episode
         return without_drug_history(episode.complaint()) or episode.said() or episode.turns[-1].text
 
+    def departments_named(self, words: str, language: Language, told: str) -> dict[str, float]:
+        """Department id -> the share of what is spoken of, by rarity, that names a guide of that department, in [0, 1].
+
+        A guide's first department counts whole, its second half. words: the complaint; told: everything said, which tells
+        whether a child is ill.
+        """
+        shares = self.index.subjects(language).read(words, told).shares(self.index.word_weights(words))
+        named: dict[str, float] = {}
+        for source_id, share in shares.items():
+            held = self.index.of_source(source_id, language)
+            departments = held[0].departments[:2] if held and held[0].kind == "guide" else ()
+            for place, department_id in enumerate(departments, 1):
+                named[department_id] = max(named.get(department_id, 0.0), share / place)
+        return named
+
     def _has_no_subject(self, alone: Findings, must_ask: bool = True) -> bool:
         """Whether a message is a question that names neither a sign nor the subject of a guide: "is it contagious?"."""
         if must_ask and not _ASKS.search(alone.text.strip()):

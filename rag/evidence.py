@@ -10,6 +10,7 @@ from knowledge.prompts import NumberedPassage
 from knowledge.records import Language
 from knowledge.urgency import UrgencyLevel
 from rag.passages import Passage, RetrievedPassage
+from rag.pointed_questions import PointedQuestion
 from rag.topics import Aspect
 
 AnswerPart = Literal["answer", "why", "where", "do", "danger"]
@@ -22,7 +23,8 @@ class Evidence:
     told: everything the patient has said. weights: the question's words by rarity. guide: every passage of the guide that
     fits best, none where none does. topics: the sections of a guide the question asks about, as keys of SECTIONS.
     danger_labels: how a danger line may begin at this urgency. named: the words of the subject's names in the question;
-    particulars: its other words, apart from those by which it is put; aspects: what is asked for more nearly.
+    particulars: its other words, apart from those by which it is put; aspects: what is asked for more nearly; pointed: the
+    one thing asked for, where it is one.
     """
 
     question: str
@@ -39,6 +41,7 @@ class Evidence:
     named: frozenset[str] = frozenset()
     particulars: frozenset[str] = frozenset()
     aspects: tuple[Aspect, ...] = ()
+    pointed: PointedQuestion | None = None
 
     def words(self) -> dict[str, float]:
         """The question's words with their rarity, as `named` and `particulars` write them (rag.subjects.words_of)."""

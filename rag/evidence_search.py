@@ -14,6 +14,7 @@ from rag.facets import PassageFilter
 from rag.gates import holds_instructions
 from rag.passages import Passage, RetrievedPassage
 from rag.patient import told_of
+from rag.pointed_questions import pointed_question
 from rag.relevance import RelevanceFeatures, features_of, lead_of, load_relevance
 from rag.retriever import HybridSearch
 from rag.sentence_choice import is_for_others
@@ -133,7 +134,8 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
     guide = _best_guide(found, search)
     chosen = {found[0].passage.source_id, *(passage.source_id for passage in guide)}
     found = [entry for entry in found if entry.passage.source_id in chosen or _is_about(entry.passage, subject)]
-    named = subject.main_name(guide[0].source_id) if guide else frozenset()
+    main = subject.main_name(guide[0].source_id) if guide else None
+    named = main.tokens if main else frozenset[str]()
     read = "\n".join(
         f"{passage.title} {passage.section} {passage.text}" for passage in (*(entry.passage for entry in found), *guide)
     )
@@ -152,6 +154,7 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
         named=frozenset(map(folded, named)),
         particulars=frozenset(map(folded, (subject.rest | subject.tokens()) - named)),
         aspects=aspects_of(asked.question, asked.language),
+        pointed=pointed_question(asked.question, asked.language, main),
     )
 
 

@@ -7,7 +7,7 @@ department, which rules put first at levels I and II, gains and loses nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -99,7 +99,7 @@ def combined(
     if learned is None:
         return list(general)
     added = learned.scores(words, query_vector, general)
-    return [replace(score, log_odds=score.log_odds + added.get(score.department_id, 0.0)) for score in general]
+    return [score.moved(added.get(score.department_id, 0.0)) for score in general]
 
 
 def fit(

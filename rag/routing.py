@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,7 +20,10 @@ from rag.wording import normalise
 
 PHRASES, VECTORS = "phrases.json", "vectors.npy"
 NEAREST = 3  # phrases of a department whose cosines are averaged
-CHILD_MAX_AGE = 17
+SAYS_THE_SAME = 0.6  # that average, from which the patient says what the department's phrases say in other words
+CHILD_MAX_AGE, OLD_MIN_AGE = 17, 60
+NAMED_GUIDE = 2.0  # log-odds for a department one of whose guides is all that is spoken of; see RESULTS.md
+FOR_THE_PREGNANT = ("obstetrics",)  # and for those who have just given birth
 MIN_NAMED_CHARS = 2  # a condition's name shorter than this is no evidence when met in a text
 
 
@@ -30,15 +33,17 @@ class RoutingWeights:
 
     best_phrase: BM25 of the nearest phrase, as a share of the question's own weight; all_words: the same over everything
     the department says; nearest: mean cosine of its nearest phrases; named: one of its conditions or names stands in the text.
-    unlikely_child: for a children's department when nobody young is spoken of; pregnancy: for obstetrics when pregnant.
+    unlikely_age: for a department of children or of the old when nobody of that age is spoken of; pregnancy: for obstetrics
+    when pregnant; pregnancy_denied: for it when the patient says she is not.
     """
 
     best_phrase: float = 5.0
     all_words: float = 10.0
     nearest: float = 8.0
     named: float = 0.5
-    unlikely_child: float = -3.0
+    unlikely_age: float = -3.0
     pregnancy: float = 1.5
+    pregnancy_denied: float = -3.0
 
 
 @dataclass(frozen=True)
@@ -52,15 +57,24 @@ class RoutingPhrase:
 
 @dataclass(frozen=True)
 class DepartmentScore:
-    """log_odds: evidence for the department, comparable within one question; phrases: by language, the nearest of its own."""
+    """log_odds: evidence for the department, comparable within one question; phrases: by language, the nearest of its own.
+
+    told: how much of it the patient's words tell, against the department they tell most of; in [0, 1]. One that lacks it
+    is only vaguely alike.
+    """
 
     department_id: str
     log_odds: float
     phrases: Mapping[str, str]
+    told: float = 1.0
 
     def phrase(self, language: Language) -> str:
         """The nearest phrase in that language, or in the other where it has none."""
         return self.phrases.get(language) or next(iter(self.phrases.values()))
+
+    def moved(self, by: float) -> DepartmentScore:
+        """With more evidence, or less, than the words give: an answer, a hospital's solved cases. What speaks for it tells it."""
+        return replace(self, log_odds=self.log_odds + by, told=1.0 if by > 0 else self.told)
 
 
 class RoutingIndex:
@@ -126,9 +140,9 @@ class RoutingIndex:
         evidence = self.evidence(text, query)
         log_odds = _weighed(evidence.matrix, weights)
         return [
-            DepartmentScore(department_id, float(value), nearest)
-            for department_id, value, nearest in zip(
-                self.department_ids, log_odds, evidence.nearest_phrases, strict=True
+            DepartmentScore(department_id, float(value), nearest, float(told))
+            for department_id, value, nearest, told in zip(
+                self.department_ids, log_odds, evidence.nearest_phrases, evidence.told(), strict=True
             )
         ]
 
@@ -179,6 +193,12 @@ class RoutingEvidence:
     matrix: np.ndarray
     nearest_phrases: tuple[dict[str, str], ...]
 
+    def told(self) -> np.ndarray:
+        """(departments,) the better of best_phrase and all_words, each as a share of the highest of any department."""
+        by_words, near = self.matrix[:, :2], self.matrix[:, 2]
+        shares: np.ndarray = (by_words / np.maximum(by_words.max(axis=0), 1e-9)).max(axis=1)
+        return np.where(near >= SAYS_THE_SAME, 1.0, shares)
+
 
 def _weighed(matrix: np.ndarray, weights: RoutingWeights) -> np.ndarray:
     log_odds: np.ndarray = matrix @ [weights.best_phrase, weights.all_words, weights.nearest, weights.named]
@@ -201,15 +221,19 @@ def admitted(department: Department, patient: Patient) -> bool:
     return not department.referral_only and any(limits.admits(age, patient.sex, patient.pregnant) for age in ages)
 
 
-def patient_log_odds(department: Department, patient: Patient, weights: RoutingWeights = RoutingWeights()) -> float:
-    """What age and pregnancy say for or against a department, beside the words."""
+def of_untold_age(department: Department, patient: Patient) -> bool:
+    """Whether a department sees only children, or only the old, and nothing told how old the patient is."""
     limits = department.patients
     for_children = limits.max_age_years is not None and limits.max_age_years <= CHILD_MAX_AGE
-    value = 0.0
-    if for_children and not patient.likely_ages:
-        value += weights.unlikely_child
-    if patient.pregnant and department.id == "obstetrics":
-        value += weights.pregnancy
+    for_the_old = limits.min_age_years is not None and limits.min_age_years >= OLD_MIN_AGE
+    return (for_children or for_the_old) and not patient.likely_ages
+
+
+def patient_log_odds(department: Department, patient: Patient, weights: RoutingWeights = RoutingWeights()) -> float:
+    """What age and pregnancy say for or against a department, beside the words."""
+    value = weights.unlikely_age if of_untold_age(department, patient) else 0.0
+    if department.id in FOR_THE_PREGNANT and patient.pregnant is not None:
+        value += weights.pregnancy if patient.pregnant else weights.pregnancy_denied
     return value
 
 

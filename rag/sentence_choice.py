@@ -50,13 +50,12 @@ class Candidate:
 
     @property
     def fit(self) -> float:
-        return (
-            self.particulars
-            + ASPECT * self.aspect
-            + ON_TOPIC * self.on_topic
-            - EARLIER * self.rank
-            - EARLIER_SENTENCE * self.place
-        )
+        return self.tells - EARLIER * self.rank - EARLIER_SENTENCE * self.place
+
+    @property
+    def tells(self) -> float:
+        """How well it fits, wherever it stands."""
+        return self.particulars + ASPECT * self.aspect + ON_TOPIC * self.on_topic
 
     def answers(self) -> bool:
         """Whether it tells what is asked, not only something of the subject."""
@@ -137,8 +136,13 @@ def _headings(aspect: Aspect) -> set[str]:
 
 def own_question(passage: Passage) -> str:
     """The question, as patients put it, that a passage of a guide answers; "" where it answers none."""
-    match = _OWN_QUESTION.search(passage.section)
-    return match[1] if match and passage.section.split(" > ")[0] in SECTIONS["questions"] else ""
+    return question_in(passage.section)
+
+
+def question_in(section: str) -> str:
+    """The same of the path of a passage's headings."""
+    match = _OWN_QUESTION.search(section)
+    return match[1] if match and section.split(" > ")[0] in SECTIONS["questions"] else ""
 
 
 def is_for_others(text: str, told: Set[str]) -> bool:

@@ -62,11 +62,10 @@ class Subject:
         held = (name.tokens for name in self.named if source_id is None or source_id in name.sources)
         return frozenset().union(*held)
 
-    def main_name(self, source_id: str) -> frozenset[str]:
-        """The words of the name by which the question means a source; none where it names it not."""
+    def main_name(self, source_id: str) -> Named | None:
+        """The name by which the question means a source; None where it names it not."""
         names = [name for name in self.named if source_id in name.sources]
-        best = max(names, key=lambda name: (name.sources[source_id], len(name.name)), default=None)
-        return best.tokens if best else frozenset()
+        return max(names, key=lambda name: (name.sources[source_id], len(name.name)), default=None)
 
     def shares(self, weights: Mapping[str, float]) -> dict[str, float]:
         """Source id -> the share of what the question is about, by rarity, that the source's names make up, as surely

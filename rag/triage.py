@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from knowledge.departments import EMERGENCY_ID, Department
@@ -15,7 +15,7 @@ from knowledge.self_care import SelfCare
 from knowledge.urgency import UrgencyLevel
 from rag.minor_complaint import minor_complaint
 from rag.red_flag_matcher import Findings, RaisedFlag
-from rag.routing import DepartmentScore, admitted, patient_log_odds, why
+from rag.routing import DepartmentScore, admitted, of_untold_age, patient_log_odds, why
 
 MAX_DEPARTMENTS = 5
 MAX_REASONS = 3
@@ -25,6 +25,10 @@ SOFTMAX_SCALE = 1.0
 FLAG_LOG_ODDS = (
     2.0  # what a raised flag of level III or IV adds to the clinic it names first; 4 moved one right department in ten
 )
+# a further department is suggested from this share of the first one's belief, where at least so much of it is told as of
+# the one told most (a flag's clinic needs no telling); chosen on real questions, see RESULTS.md
+MIN_SHARE_OF_FIRST, MIN_TOLD = 0.1, 0.5
+MIN_BESIDE_EMERGENCY = 0.2  # share of belief over all departments, for one beside the emergency department
 _TEXT = {
     "unclear": {
         "zh": "还看不出是哪一科的问题，先由全科医生判断",
@@ -109,12 +113,17 @@ def _ranked(
 ) -> tuple[RankedDepartment, ...]:
     log_odds: dict[str, float] = {}
     reasons: dict[str, str] = {}
+    told: dict[str, float] = {}
+    flagged = {department_id for raised in findings.raised for department_id in raised.flag.departments}
     for score in scores:
         department = context.departments[score.department_id]
-        if department.id == EMERGENCY_ID or not admitted(department, findings.patient):
+        if not admitted(department, findings.patient):
             continue
+        if department.id == EMERGENCY_ID and (urgency is not UrgencyLevel.III or EMERGENCY_ID not in flagged):
+            continue  # above level III it is first in any case, below it nobody is sent there
         log_odds[department.id] = score.log_odds + patient_log_odds(department, findings.patient)
         reasons[department.id] = why(score.phrase(language), language)
+        told[department.id] = 0.0 if of_untold_age(department, findings.patient) else score.told
     for raised in findings.raised:
         _count_flag(raised, log_odds, reasons, language)
     if max(log_odds.values(), default=0.0) < UNCLEAR_LOG_ODDS:
@@ -122,14 +131,30 @@ def _ranked(
         reasons[GENERAL_ID] = _TEXT["unclear"][language]
     shares = softmax(log_odds)
     ranking = sorted(shares, key=lambda department_id: -shares[department_id])
+    suggested = _suggested(shares, told, flagged, urgency)
     ranked = [
-        _at_hospital(department_id, shares[department_id], reasons[department_id], context) for department_id in ranking
+        _at_hospital(department_id, shares[department_id], reasons[department_id], context, department_id in suggested)
+        for department_id in ranking
     ]
     ranked = list({entry.department.id: entry for entry in reversed(ranked)}.values())[::-1][:MAX_DEPARTMENTS]
     if urgency >= UrgencyLevel.II:
         emergency = _at_hospital(EMERGENCY_ID, 1.0, _TEXT["emergency"][language], context)
         return (emergency, *ranked[: MAX_DEPARTMENTS - 1])
-    return tuple(ranked)
+    return (replace(ranked[0], suggested=True), *ranked[1:])
+
+
+def _suggested(
+    shares: Mapping[str, float], told: Mapping[str, float], flagged: Collection[str], urgency: UrgencyLevel
+) -> set[str]:
+    """Ids of the departments worth naming beside the first: likely enough, and spoken of. Two right ones are better than a
+    third that puzzles."""
+    least = MIN_BESIDE_EMERGENCY if urgency >= UrgencyLevel.II else MIN_SHARE_OF_FIRST * max(shares.values())
+    least_told = MIN_TOLD * max(told.values(), default=0.0)
+    return {
+        department_id
+        for department_id, share in shares.items()
+        if share >= least and (department_id in flagged or told.get(department_id, 1.0) >= least_told)
+    }
 
 
 def _count_flag(raised: RaisedFlag, log_odds: dict[str, float], reasons: dict[str, str], language: Language) -> None:
@@ -142,9 +167,11 @@ def _count_flag(raised: RaisedFlag, log_odds: dict[str, float], reasons: dict[st
             )
 
 
-def _at_hospital(department_id: str, share: float, reason: str, context: TriageContext) -> RankedDepartment:
+def _at_hospital(
+    department_id: str, share: float, reason: str, context: TriageContext, suggested: bool = True
+) -> RankedDepartment:
     department = context.departments[context.hospital.destination(department_id)]
-    return RankedDepartment(context.hospital.renamed(department), round(share, 4), reason)
+    return RankedDepartment(context.hospital.renamed(department), round(share, 4), reason, suggested)
 
 
 def softmax(log_odds: Mapping[str, float]) -> dict[str, float]:

@@ -30,7 +30,15 @@ _NUMERAL = re.compile(
     rf"(?<![一二三四五六七八九十百千第])([零〇一二两俩三四五六七八九十百千]+)(?=(?:来|几|多)?(?:{_MEASURE}))"
     r"|(?<![一二三四五六七八九十百千第])([一二三四五六七八九])(?=分(?!之))"  # a score; 十分 means very
 )
-_DEGREES_AND = re.compile(rf"(\d{{2}})度([0-9零一二三四五六七八九])(?!\d|{_MEASURE})")  # 38度三天 counts days
+_FEVER_DEGREES = "(?:3[5-9]|4[0-2]|三十[五六七八九]|四十[一二]?)度"
+# a tenth of a degree, then something counted: 38度五两天; two neighbouring numerals are a guess at one: 38度五六天
+_TENTH_THEN_COUNTED = re.compile(
+    rf"({_FEVER_DEGREES}[一二三四五六七八九])(?=[一二两俩三四五六七八九](?:来|几|多)?(?:{_MEASURE}))"
+)
+_GUESSED = frozenset({"一二", "一两", "二三", "两三", "三四", "四五", "五六", "六七", "七八", "八九", "三五", "三两"})
+_DEGREES_AND = re.compile(  # 38度三天 counts days, 38度一直 is a word
+    rf"(\d{{2}})度(半|[0-9零二三四五六七八九]{{1,2}}|一(?=$|[^\u3400-\u9fff]|了|的|左右|多))(?!\d|(?:来|几|多)?(?:{_MEASURE}))"
+)
 _HALF = re.compile(r"(\d+)(个半|岁半|年半|天半)")
 _HALF_UNIT = {"个半": "个", "岁半": "岁", "年半": "年", "天半": "天"}
 
@@ -54,12 +62,21 @@ def normalise(text: str) -> str:
 
 def digits_for_numerals(text: str) -> str:
     """Chinese numerals that count something, as digits: 三十九度五 → 39.5度, 两岁半 → 2.5岁, 半小时 → 0.5小时."""
+    text = _TENTH_THEN_COUNTED.sub(_apart_from_what_is_counted, text)
     text = _NUMERAL.sub(_counted, text)
-    text = _DEGREES_AND.sub(
-        lambda match: f"{match[1]}.{_number_of(match[2]) if not match[2].isdigit() else match[2]}度", text
-    )
+    text = _DEGREES_AND.sub(lambda match: f"{match[1]}.{_tenths(match[2])}度", text)
     text = _HALF.sub(lambda match: f"{match[1]}.5{_HALF_UNIT[match[2]]}", text)
     return re.sub(r"半(?=个?(?:小时|钟头|天|年|月|岁))", "0.5", text)
+
+
+def _apart_from_what_is_counted(match: re.Match[str]) -> str:
+    guess = match[1][-1] + match.string[match.end()]
+    return match[1] if guess in _GUESSED else f"{match[1]} "
+
+
+def _tenths(said: str) -> str:
+    """What is said behind the degrees, as decimals: 五 → 5, 半 → 5, 八五 → 85."""
+    return "".join("5" if character == "半" else str(_DIGIT.get(character, character)) for character in said)
 
 
 def _counted(match: re.Match[str]) -> str:

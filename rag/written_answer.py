@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 
 from knowledge.errors import WriterUnavailable
 from knowledge.guidelines import SECTIONS
+from knowledge.pointed_questions import load_pointed_questions
 from knowledge.replies import AnswerPiece, CitedAnswer
 from rag.evidence import AnswerPart, DraftSentence, Evidence
 from rag.gates import Admitted, answer_sentence, citation_of, judge
+from rag.pointed_questions import PointedQuestion
+from rag.sentence_choice import question_in
 from rag.words import share_covered, tokens_of
 from rag.writers import ExtractiveWriter, Writer
 
@@ -56,9 +60,25 @@ def written_answer(writer: Writer, evidence: Evidence) -> Generator[AnswerPiece,
 
 
 def _extractive(evidence: Evidence, note: str) -> Generator[AnswerPiece, None, CitedAnswer | None]:
-    writer, passed = ExtractiveWriter(), _Passed(evidence)
-    yield from passed.of(writer.write(evidence))
-    return _whole(passed.pieces, writer.name, note, evidence) if passed.pieces else None
+    """The passages' own sentences; where none tells the one thing asked for, that is said first."""
+    writer = ExtractiveWriter()
+    pieces = list(_Passed(evidence).of(writer.write(evidence)))
+    if not pieces:
+        return None
+    if evidence.pointed and not any(_tells(piece, evidence.pointed) for piece in pieces):
+        first = pieces[0]
+        words = load_pointed_questions().says.in_language(evidence.language).format(title=first.citation.title)
+        pieces[0] = replace(first, sentence=replace(first.sentence, before=words))
+    yield from pieces
+    return _whole(pieces, writer.name, note, evidence)
+
+
+def _tells(piece: AnswerPiece, pointed: PointedQuestion) -> bool:
+    """Whether a sentence, or the guide's own question that it answers, is about what was asked."""
+    question, sentence = question_in(piece.citation.section), piece.sentence
+    if (question and pointed.is_asked_in(question)) or (pointed.asks_to_hurry and sentence.part == "danger"):
+        return True
+    return sentence.part == "answer" and pointed.touched_by(sentence.text)
 
 
 def _whole(pieces: Sequence[AnswerPiece], writer: str, note: str, evidence: Evidence) -> CitedAnswer:

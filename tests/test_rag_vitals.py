@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rag.durations import find_durations
 from rag.vitals import find_vitals
 from rag.wording import normalise
 
@@ -106,3 +109,59 @@ def test_other_numbers_are_no_vital_signs(text):
 def test_an_impossible_value_is_kept_apart_from_the_rules():
     (found,) = find_vitals(normalise("血氧 12"))
     assert not found.usable and "measure again" in found.doubt
+
+
+_NUMERALS = "零一二三四五六七八九"
+_DEGREES = st.sampled_from(
+    [
+        (value, said)
+        for value in range(35, 42)
+        for said in (str(value), f"{'三四'[value // 40]}十{_NUMERALS[value % 10] if value % 10 else ''}")
+    ]
+)
+_COUNTED = st.sampled_from([("分钟", 1 / 60), ("小时", 1), ("个小时", 1), ("天", 24), ("周", 168)])
+
+
+def _read(text: str) -> tuple[list[float], list[float]]:
+    plain = normalise(text)
+    temperatures = [vital.value for vital in find_vitals(plain) if vital.kind == "temperature"]
+    return temperatures, [round(duration.hours, 3) for duration in find_durations(plain)]
+
+
+@given(_DEGREES, st.integers(2, 9), st.integers(2, 9), _COUNTED)
+def test_a_tenth_of_a_degree_and_what_is_counted_behind_it_are_told_apart(degrees, tenth, count, counted):
+    (value, said), (unit, hours) = degrees, counted
+    numerals = _NUMERALS[tenth] + ("两" if count == 2 else _NUMERALS[count])
+    if numerals in ("三五", "三两") or count == tenth + 1:  # "五六天" is a guess at a number of days
+        assert _read(f"烧到{said}度{numerals}{unit}") == ([value], [round(count * hours, 3)])
+    else:
+        assert _read(f"烧到{said}度{numerals}{unit}") == ([value + tenth / 10], [round(count * hours, 3)])
+
+
+@given(_DEGREES, st.integers(2, 9), _COUNTED)
+def test_a_number_behind_degrees_that_counts_something_is_no_tenth(degrees, count, counted):
+    (value, said), (unit, hours) = degrees, counted
+    for number in (_NUMERALS[count], str(count)):
+        assert _read(f"烧到{said}度{number}{unit}") == ([value], [round(count * hours, 3)])
+
+
+@given(_DEGREES, st.integers(2, 9), st.sampled_from(["", "，吃了药", "了", "左右", "，两天", "，咳嗽"]))
+def test_a_number_behind_degrees_that_counts_nothing_is_a_tenth(degrees, tenth, after):
+    value, said = degrees
+    for number in (_NUMERALS[tenth], str(tenth)):
+        assert _read(f"烧到{said}度{number}{after}")[0] == [value + tenth / 10]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("烧到38度半", 38.5),
+        ("39度一直不退", 39),
+        ("39度一整天", 39),
+        ("三十七度八五", 37.9),
+        ("39度一", 39.1),
+        ("39度半个月", 39),
+    ],
+)
+def test_what_looks_like_a_tenth_is_read_as_said(text, value):
+    assert _read(text)[0] == [value]

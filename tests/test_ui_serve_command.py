@@ -13,8 +13,9 @@ import pytest
 from tests.fakes import SlowWriter
 from ui.api import ApiSettings, make_api
 from ui.api_limits import ApiLimits
-from ui.api_server import TimedProtocol, listen, server_for
+from ui.api_server import TimedProtocol, server_for
 from ui.cli import main
+from ui.ports import check_free, listen
 
 KEY = "a-key-for-the-tests-0123456789"
 
@@ -146,12 +147,23 @@ def test_a_way_to_serve_that_is_not_safe_is_refused_in_one_line(arguments, told,
     assert told in error and "Traceback" not in error
 
 
-def test_a_port_in_use_is_told_in_one_line(built_home, monkeypatch, capsys):
+@pytest.mark.parametrize("command", [["serve"], ["chat"], ["chat", "--staff"]])
+def test_a_port_in_use_is_told_in_one_line_with_its_remedy(command, built_home, monkeypatch, capsys):
     monkeypatch.setenv("DAOZHEN_HOME", str(built_home))
-    monkeypatch.setenv("DAOZHEN_API_KEY", KEY)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert main(["serve", "--port", str(taken.getsockname()[1])]) == 2
-    assert "choose another" in capsys.readouterr().err
+    monkeypatch.setattr("ui.chat_command._ready_password", lambda asked: None)
+    with listen("127.0.0.1", 0) as taken:
+        number = taken.getsockname()[1]
+        assert main([*command, "--port", str(number)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and f"127.0.0.1 port {number}" in told and "--port" in told
+
+
+def test_a_free_port_is_left_free():
+    with listen("127.0.0.1", 0) as once:
+        number = once.getsockname()[1]
+    check_free("127.0.0.1", number, "choose another")
+    with listen("127.0.0.1", number):
+        pass
 
 
 def test_a_key_comes_from_the_file_or_the_environment(tmp_path, monkeypatch):

@@ -66,7 +66,7 @@ class ReplyContent:
     def _sentence(self, sentence: AnswerSentence) -> str:
         first = not self._sentences
         self._sentences.append(sentence)
-        line = f"{sentence.text} [{sentence.key}]"
+        line = sentence.as_read
         return self._say(f"{WORDS[self.language]['answer']}:\n{line}") if first else self._say(line, "\n")
 
     def _whole(self, answer: CitedAnswer) -> str:
@@ -110,7 +110,7 @@ def triage_as_json(triage: TriageDecision, language: Language) -> dict[str, Any]
         "urgency": triage.urgency.label,
         "instruction": triage.urgency.instruction(language),
         "reasons": [reason.text for reason in triage.reasons],
-        "departments": [entry.as_json() for entry in triage.departments],
+        "departments": [entry.as_json() for entry in triage.suggested],
         "red_flags": [flag.id for flag in triage.red_flags],
     }
 

@@ -26,7 +26,9 @@ class TriageForm(BaseModel):
     urgency: LevelLabel
     instruction: str = Field(description="What the patient is told to do, in one line.")
     reasons: list[str]
-    departments: list[RankedDepartmentForm] = Field(description="Best first.")
+    departments: list[RankedDepartmentForm] = Field(
+        description="Best first, at most three; those the patient is shown."
+    )
     red_flags: list[str] = Field(description="Ids.")
 
 

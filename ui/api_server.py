@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from knowledge.errors import InvalidUsage
+from ui.ports import BACKLOG
 
 HEAD_SECONDS = 10.0
-BACKLOG = 1024
 
 
 class TimedProtocol(H11Protocol):
@@ -51,16 +49,6 @@ class TimedProtocol(H11Protocol):
         self._head_late = None
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises InvalidUsage, in one line, where it cannot."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as fault:
-        reason = fault.strerror or str(fault)
-        raise InvalidUsage(f"{host} port {port}: {reason}; choose another with --host and --port") from None
 
 
 def server_for(app: FastAPI, max_connections: int, stop_seconds: int) -> uvicorn.Server:

@@ -58,7 +58,7 @@ def reply_as_json(reply: AssistantReply) -> dict[str, Any]:
     triage, answer = reply.triage, reply.answer
     return {
         "urgency": {"level": triage.urgency.label, "reasons": [reason.text for reason in triage.reasons]},
-        "departments": [entry.as_json() for entry in triage.departments],
+        "departments": [entry.as_json() for entry in triage.suggested],
         "answer": answer.text,
         "citations": [vars(citation) for citation in answer.citations] if isinstance(answer, CitedAnswer) else [],
         "abstained": isinstance(answer, Abstention),

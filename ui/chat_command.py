@@ -10,11 +10,12 @@ import click
 
 from knowledge.errors import InvalidUsage
 from rag.config import load_settings, quiet_libraries
+from ui.ports import check_free
 from ui.writer_options import keep_writer, warn_of, writer_options
 
 PATIENT_APP = Path(__file__).resolve().parent / "patient_app.py"
 STAFF_APP = PATIENT_APP.with_name("staff_app.py")
-PATIENT_PORT, STAFF_PORT = 8501, 8502
+ADDRESS, PATIENT_PORT, STAFF_PORT = "127.0.0.1", 8501, 8502
 
 
 @click.command()
@@ -55,15 +56,17 @@ def chat(
         _ready_password(asked=set_password)
         if set_password:
             return
+    port = port or (STAFF_PORT if staff else PATIENT_PORT)
+    check_free(ADDRESS, port, f"end it, or choose another port, such as --port {port + 100 if port < 65000 else 8600}")
     keep_writer(model, adapter, model_url)
     from ui.ready import ready_assistant
 
     assistant = ready_assistant()  # a broken red flag or index stops here, in one line, before anybody is served
     if staff:
-        _serve(STAFF_APP, port or STAFF_PORT, upload_mib=200)
+        _serve(STAFF_APP, port, upload_mib=200)
     else:
         warn_of(assistant.writer)
-        _serve(PATIENT_APP, port or PATIENT_PORT, upload_mib=1)
+        _serve(PATIENT_APP, port, upload_mib=1)
 
 
 def _ready_password(asked: bool) -> None:
@@ -86,7 +89,7 @@ def _serve(app: Path, port: int, upload_mib: int) -> None:
         part for part in (str(app.parents[1]), os.environ.get("PYTHONPATH")) if part
     )
     options = {
-        "server.address": "127.0.0.1",
+        "server.address": ADDRESS,
         "server.port": str(port),
         "server.headless": "true",
         "server.fileWatcherType": "none",

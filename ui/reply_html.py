@@ -96,7 +96,7 @@ def triage_html(triage: TriageDecision, language: Language) -> str:
     words = WORDS[language]
     reasons = "".join(f"<li>{escape(reason.text)}</li>" for reason in triage.reasons)
     departments = "".join(
-        _department(entry, language, is_first=place == 0) for place, entry in enumerate(triage.departments[:3])
+        _department(entry, language, is_first=place == 0) for place, entry in enumerate(triage.suggested)
     )
     why = f"<h4>{words['why_level']}</h4><ul>{reasons}</ul>" if reasons else ""
     where = f'<h4>{words["department"]}</h4><ul class="dz-departments">{departments}</ul>' if departments else ""
@@ -146,15 +146,16 @@ def sentences_html(
 def _sentence(
     sentence: AnswerSentence, citation: Citation | None, language: Language, contexts: Mapping[str, str]
 ) -> str:
+    lead = f'<p class="dz-note">{escape(sentence.before)}</p>' if sentence.before else ""
     text = escape(sentence.text)
     if citation is None:
-        return f'<div class="dz-sentence">{text}</div>'
+        return f'{lead}<div class="dz-sentence">{text}</div>'
     words = WORDS[language]
     page = f" · {words['page'].format(page=citation.page)}" if citation.page else ""
     where = f"{citation.title} · {citation.section}{page}"
     label = f"{words['source'].format(key=citation.key)}: {where}"
     return (
-        f'<div class="dz-sentence">{text} <details class="dz-cite"><summary aria-label="{escape(label)}">'
+        f'{lead}<div class="dz-sentence">{text} <details class="dz-cite"><summary aria-label="{escape(label)}">'
         f'[{escape(citation.key)}]</summary><blockquote lang="{escape(citation.language)}">'
         f'<p class="dz-small"><strong>{escape(where)}</strong></p>'
         f"<p>{_marked(contexts.get(citation.key, ''), citation, language)}</p>"

@@ -114,7 +114,7 @@ def triage_as_lines(triage: TriageDecision, language: Language) -> list[str]:
     lines = [f"【{triage.urgency.title(language)}】", triage.urgency.instruction(language), ""]
     lines += [f"{words['why']}: {reason.text}" for reason in triage.reasons]
     lines += ["", f"{words['departments']}:"]
-    return lines + [f"  {_department(entry, language)}" for entry in triage.departments[:3]]
+    return lines + [f"  {_department(entry, language)}" for entry in triage.suggested]
 
 
 def sources_as_lines(answer: CitedAnswer, language: Language) -> list[str]:

@@ -77,7 +77,8 @@ def serve(
     from rag.serving_assistant import ServingAssistant
     from ui.api import ApiSettings, make_api
     from ui.api_limits import LOOPBACK, ApiLimits
-    from ui.api_server import listen, server_for
+    from ui.api_server import server_for
+    from ui.ports import listen
     from ui.ready import ready_assistant
 
     limits = ApiLimits(max_body_bytes=max_body * 1024, seconds=seconds, max_concurrent=max_concurrent)

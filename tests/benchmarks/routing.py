@@ -20,10 +20,14 @@ import numpy as np
 
 from finetune.embedder_pairs import consultation_key, split_of
 from knowledge.departments import EMERGENCY_ID, Department, load_departments
-from knowledge.hospital import with_hospital_flags
+from knowledge.hospital import load_hospital, with_hospital_flags
+from knowledge.replies import MAX_SUGGESTED
+from knowledge.self_care import load_self_care
+from knowledge.urgency import UrgencyLevel
 from rag.embedder import load_embedder
 from rag.red_flag_matcher import RedFlagMatcher
 from rag.routing import RoutingIndex, RoutingWeights, admitted, patient_log_odds
+from rag.triage import TriageContext, decide_triage
 
 HERE = Path(__file__).resolve().parent
 OWN = HERE.parent / "data" / "routing_phrases.jsonl"
@@ -96,6 +100,7 @@ class Ranker:
         self.index = RoutingIndex.build(departments, self.embedder)
         self.matcher = RedFlagMatcher(*with_hospital_flags(None))
         self.weights = weights
+        self.context = TriageContext(departments, load_hospital(None, tuple(departments)), load_self_care())
 
     def ranked(self, case: Case) -> list[str]:
         patient = self.matcher.read(case.text).patient
@@ -112,6 +117,15 @@ class Ranker:
                 continue
             scores[department.id] = score.log_odds + patient_log_odds(department, patient, self.weights)
         return sorted(scores, key=lambda department_id: -scores[department_id])
+
+    def suggested(self, case: Case) -> list[str]:
+        """What a patient is shown, the emergency department of levels I and II apart."""
+        findings = self.matcher.read(case.text)
+        query = self.embedder.encode_queries([case.text])[0]
+        scores = self.index.scores(case.text, query, self.weights)
+        decision = decide_triage(findings, scores, UrgencyLevel.HOME, self.context, "zh")
+        override = decision.urgency >= UrgencyLevel.II
+        return [entry.department.id for entry in decision.departments[override:] if entry.suggested][:MAX_SUGGESTED]
 
 
 def shallow(departments: dict[str, Department]) -> dict[str, Department]:
@@ -151,6 +165,11 @@ def main() -> None:
             print(
                 "   ", case.text[:80].replace("\n", " "), "|", ",".join(sorted(case.right))[:40], "|", ",".join(ranking)
             )
+    shown = [ranker.suggested(case) for case in own_cases()]
+    held = [bool(case.right.intersection(ids)) for case, ids in zip(own_cases(), shown, strict=True)]
+    print(
+        f"own phrases, as shown: {np.mean(held):.3f} held, {np.mean([len(ids) for ids in shown]):.2f} departments each"
+    )
 
 
 if __name__ == "__main__":
