@@ -6,6 +6,7 @@ base, and what comes out is held against base and adapter by their logits before
 
 from __future__ import annotations
 
+import copy
 import shutil
 import zlib
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def merge_adapter(
     model = load_base(settings, four_bit=trained_in_four_bit)
     if trained_in_four_bit:
         tell("the base was trained on in 4 bit: dequantized")
-        model = model.dequantize()
+        model = _whole(model, settings.dtype)
     before = _prints(model, own_dtype)
     merged, wanted = _merged_in_memory(model, adapter_dir, tokenizer)
     merged = merged.to(own_dtype)
@@ -83,6 +84,21 @@ def merge_adapter(
         )
     _write(merged, tokenizer, model_dir, adapter_dir, four_bit)
     return Merged(model_dir, divergence, changed, "nf4" if four_bit else dtype)
+
+
+def _whole(model: Any, dtype: str) -> Any:
+    """The model with its weights dequantized, all of one type, as one that never was in 4 bit: no other can be saved."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = copy.deepcopy(model.config)
+    weights = model.dequantize().to(getattr(torch, dtype)).state_dict()
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    whole = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+    whole.load_state_dict(weights)
+    whole.generation_config = model.generation_config
+    return whole.eval()
 
 
 def _merged_in_memory(model: Any, adapter_dir: Path, tokenizer: Any) -> tuple[Any, list[Any]]:

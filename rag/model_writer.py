@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ from rag.citations import WrittenSentence, written_sentences
 from rag.deadline import Patience, Places, within
 from rag.evidence import DraftSentence, Evidence
 from rag.masking import mask
+from rag.word_for_word import where_it_stands
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 MAX_CHARS = 6000  # of an answer; a model that runs on is cut here
+MOST_REPEATED = 3  # sentences said before, after which nothing new is expected
 MAX_AT_ONCE = 32  # answers a model on this machine may have before it
 THINKS, SPEAKS = "<think>", "</think>"
 
@@ -44,7 +47,10 @@ class ModelWriter:
         self.places = places or Places(MAX_AT_ONCE)
 
     def write(self, evidence: Evidence) -> Iterator[DraftSentence]:
-        """Sentences as the model completes them; none where it says that the passages do not answer.
+        """Sentences as the model completes them, each once; none where it says that the passages do not answer.
+
+        A sentence that stands word for word in another of the passages than the one it cites is cited to that one. A
+        model that only repeats itself is stopped.
 
         Raises WriterUnavailable when it fails, stalls, takes too long, breaks off or says nothing readable; what had
         been written of a sentence by then is dropped.
@@ -58,14 +64,19 @@ class ModelWriter:
             evidence.department,
         )
         keyed = evidence.keyed()
-        written = 0
+        said: Counter[str] = Counter()
         pieces = within(lambda stopped: self._pieces(messages, stopped), self.patience, self.places)
         for sentence in written_sentences(at_most(said_aloud(pieces), MAX_CHARS)):
             if abstains(sentence):
                 return
-            written += 1
-            yield DraftSentence(sentence.text, [keyed[key] for key in sentence.keys if key in keyed])
-        if not written:
+            said[sentence.text] += 1
+            if said[sentence.text] > 1:
+                if said.total() - len(said) >= MOST_REPEATED:
+                    return
+                continue
+            cited = [keyed[key] for key in sentence.keys if key in keyed]
+            yield DraftSentence(sentence.text, where_it_stands(sentence.text, cited, keyed.values()))
+        if not said:
             raise WriterUnavailable("the language model said nothing")
 
     def _pieces(self, messages: list[Any], stopped: threading.Event) -> Iterator[str]:

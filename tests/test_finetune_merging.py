@@ -15,6 +15,17 @@ from ui.cli import main
 QUICK = TrainingSettings(max_steps=4, batch_size=4, accumulate=1, learning_rate=2e-2, max_tokens=96, warmup_share=0.0)
 
 
+def sft_on(base: Path) -> StageConfig:
+    return StageConfig(
+        "sft",
+        "sft",
+        ("rows.jsonl",),
+        base=BaseSettings(model=str(base)),
+        training=QUICK,
+        adapter=AdapterSettings(rank=8),
+    )
+
+
 @pytest.fixture(scope="module")
 def run_dir(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from finetune.training import train_stage
@@ -22,15 +33,7 @@ def run_dir(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("merge")
     rows = [{"prompt": f"发烧{number}天", "completion": "多休息，多喝水。"} for number in range(4)]
     (folder / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    config = StageConfig(
-        "sft",
-        "sft",
-        ("rows.jsonl",),
-        base=BaseSettings(model=str(tiny_base)),
-        training=QUICK,
-        adapter=AdapterSettings(rank=8),
-    )
-    train_stage(config, folder, folder / "run")
+    train_stage(sft_on(tiny_base), folder, folder / "run")
     return folder / "run"
 
 
@@ -71,6 +74,20 @@ def test_the_four_bit_form_loads_and_is_smaller(run_dir: Path, tmp_path: Path) -
     config = json.loads((tmp_path / "nf4" / "config.json").read_text(encoding="utf-8"))
     assert config["quantization_config"]["bnb_4bit_quant_type"] == "nf4"
     assert torch.isfinite(logits(AutoModelForCausalLM.from_pretrained(str(tmp_path / "nf4")).eval())).all()
+
+
+def test_an_adapter_trained_on_a_folder_in_four_bit_is_exported_too(
+    run_dir: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from finetune.training import train_stage
+
+    assert main(["export", str(tiny_base), str(tmp_path / "base"), "--format", "nf4"]) == 0
+    train_stage(sft_on(tmp_path / "base"), run_dir.parent, tmp_path / "run")
+    assert main(["export", str(tmp_path / "run"), str(tmp_path / "out"), "--format", "nf4"]) == 0
+    assert torch.isfinite(logits(AutoModelForCausalLM.from_pretrained(str(tmp_path / "out")).eval())).all()
 
 
 def test_an_adapter_that_changes_nothing_is_not_merged(run_dir: Path, tmp_path: Path, capsys: Any) -> None:

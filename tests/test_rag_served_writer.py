@@ -63,7 +63,13 @@ def test_one_good_sentence_is_an_answer(evidence, said):
     assert answer.writer == f"openai:{NAME}" and answer.sentences[0].text == said[0] and not answer.note
 
 
-@pytest.mark.parametrize("more", ["每天吃盐10克也没事。[1]\n食盐没有坏处。[1]\n", "高血压可以不治。\n" * 4])
+@pytest.mark.parametrize(
+    "more",
+    [
+        "每天吃盐10克也没事。[1]\n食盐没有坏处。[1]\n",
+        "高血压可以不治。\n高血压不用管。\n高血压会自己好。\n血压高是小事。\n",
+    ],
+)
 def test_one_good_sentence_among_several_that_were_refused_is_none(evidence, said, more):
     def plan(request: Request) -> None:
         request.begin()

@@ -113,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", type=Path)
     parser.add_argument("--writer", action="append", required=True, help="extractive, a folder, or folder+adapter")
-    parser.add_argument("--at-most", type=int, default=0)
+    parser.add_argument("--at-most", type=int, default=0, help="so many of the questions, drawn by chance")
     parser.add_argument("--blind", type=Path)
     parser.add_argument("--refused", action="store_true", help="list what the gates refused")
     asked = parser.parse_args()
@@ -121,7 +121,8 @@ def main() -> None:
     settings = load_settings()
     assistant = load_assistant(settings)
     cases = list(handed_over(assistant, read_cases(asked.cases), settings.passages_per_answer))
-    cases = cases[: asked.at_most or None]
+    if 0 < asked.at_most < len(cases):
+        cases = random.Random(asked.at_most).sample(cases, asked.at_most)
     print(f"{len(cases)} questions reach a writer")
     writers = []
     for name in asked.writer:
