@@ -50,5 +50,7 @@ def altered(record: DialogueRecord, rng: random.Random) -> DialogueRecord:
 
 
 def _another(number: str, rng: random.Random) -> str:
-    """As many digits, others."""
-    return "".join(rng.choice("123456789" if at == 0 else "0123456789") for at in range(len(number)))
+    """Another number of as many digits."""
+    lowest = 10 ** (len(number) - 1) if len(number) > 1 else 0
+    step = rng.randrange(1, 10 ** len(number) - lowest)
+    return str(lowest + (int(number) - lowest + step) % (10 ** len(number) - lowest)).zfill(len(number))
