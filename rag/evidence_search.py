@@ -13,12 +13,13 @@ from rag.evidence import Evidence
 from rag.facets import PassageFilter
 from rag.gates import holds_instructions
 from rag.passages import Passage, RetrievedPassage
-from rag.patient import told_of
+from rag.patient import PREGNANT, denies_pregnancy, told_of
 from rag.pointed_questions import pointed_question
 from rag.relevance import RelevanceFeatures, features_of, lead_of, load_relevance
 from rag.retriever import HybridSearch
 from rag.sentence_choice import is_for_others
-from rag.subjects import Subject, folded
+from rag.subjects import Subject, folded, words_of
+from rag.support import populations
 from rag.topics import asks, aspects_of, topics_of
 from rag.words import tokens_of
 
@@ -29,6 +30,7 @@ NAMED_DEPARTMENT_BONUS = 0.05
 DESCRIPTION_MALUS = 0.4
 OTHERS_MALUS = 0.6  # of a guide for children or pregnancy where nobody spoke of either
 PER_SOURCE = 2
+OBSTETRICS = ("obstetrics",)  # the department whose guides are about pregnancy
 _DANGER_LABELS = {"zh": frozenset({"120", "急诊", "当天"}), "en": frozenset({"120", "emergency", "today"})}
 
 
@@ -107,8 +109,18 @@ def found_passages(
                 known = best.get(passage.passage.passage_id)
                 if known is None or passage.score > known.score:
                     best[passage.passage.passage_id] = passage
-    clean = [found for found in best.values() if not holds_instructions(found.passage)]
+    not_pregnant = denies_pregnancy(f"{asked.told} {asked.query}")
+    clean = [
+        found
+        for found in best.values()
+        if not holds_instructions(found.passage) and not (not_pregnant and _is_of_pregnancy(found.passage))
+    ]
     return _by_source(clean, asked, named, search.source_strengths(asked.query, only))
+
+
+def _is_of_pregnancy(passage: Passage) -> bool:
+    """Whether a passage's guide or document is about pregnancy: by its title, or by the department it belongs to first."""
+    return PREGNANT in populations(passage.title) or passage.departments[:1] == OBSTETRICS
 
 
 def relevance_features(
@@ -126,6 +138,7 @@ def relevance_features(
         topics_of(asked.query, language),
         search.reach(asked.query, PassageFilter(language=language)),
         lead_of(best.source_id, search.source_strengths(asked.query, PassageFilter(language=language))),
+        language,
     )
 
 
@@ -136,6 +149,8 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
     found = [entry for entry in found if entry.passage.source_id in chosen or _is_about(entry.passage, subject)]
     main = subject.main_name(guide[0].source_id) if guide else None
     named = main.tokens if main else frozenset[str]()
+    particulars = frozenset(map(folded, (subject.rest | subject.tokens()) - named))
+    pointed = pointed_question(asked.question, asked.language, main)
     read = "\n".join(
         f"{passage.title} {passage.section} {passage.text}" for passage in (*(entry.passage for entry in found), *guide)
     )
@@ -152,9 +167,9 @@ def _evidence(asked: Asked, search: HybridSearch, found: Sequence[RetrievedPassa
         told=asked.told or asked.question,
         rarity=search.index.word_weights(read),
         named=frozenset(map(folded, named)),
-        particulars=frozenset(map(folded, (subject.rest | subject.tokens()) - named)),
+        particulars=particulars,
         aspects=aspects_of(asked.question, asked.language),
-        pointed=pointed_question(asked.question, asked.language, main),
+        pointed=pointed.judging(particulars - words_of(guide[0].title if guide else "")) if pointed else None,
     )
 
 

@@ -10,6 +10,11 @@ from rag.scope import clause_of
 from rag.support import populations
 from rag.wording import normalise
 
+PREGNANT = "pregnant"  # its name in contrasts.yaml
+_NOT_PREGNANT = re.compile(
+    r"(?:没有?|没在|不是|未|并没|不可能|排除(?:了)?)(?:怀孕|怀上|妊娠)|怀孕(?:了)?(?:是)?(?:不可能|排除了)|验孕棒?(?:是)?(?:阴性|一道杠)"
+    r"|\b(?:not|never been|is not|am not|was not|no longer|definitely not|can not be|could not be|ruled out) (?:be )?(?:pregnan\w*)|\bno pregnancy\b|\bpregnancy tests? ?,? ?(?:it )?(?:is |was |came back |are |were )?negative\b|\bnegative pregnancy test\b"
+)
 GROWN_UP = 14  # years: paediatric departments see those below
 
 
@@ -143,12 +148,21 @@ def find_patient(text: str, pregnant: bool | None) -> Patient:
 
 
 def told_of(text: str) -> set[str]:
-    """Whom the patient's words are about, by the names in contrasts.yaml; an age tells of a child as a word does."""
+    """Whom the patient's words are about, by the names in contrasts.yaml; an age tells of a child as a word does, and a
+    pregnancy denied is none."""
     about = populations(text)
+    if PREGNANT in about and denies_pregnancy(text):
+        about.discard(PREGNANT)
     age = find_patient(normalise(text), None).age_years
     if age is not None and age < GROWN_UP:
         about |= {"baby", "child"} if age < 1 else {"child"}
     return about
+
+
+def denies_pregnancy(text: str) -> bool:
+    """Whether a text says that nobody is pregnant, and nowhere that somebody is."""
+    plain = normalise(text)
+    return bool(_NOT_PREGNANT.search(plain)) and PREGNANT not in populations(_NOT_PREGNANT.sub(" ", plain))
 
 
 def relation_of(text: str) -> str:

@@ -6,7 +6,7 @@ The sentence that speaks of the very thing comes first. Whether it says yes or n
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -25,6 +25,10 @@ _OPEN = re.compile(
 )  # before the verb: asks for more than one answer
 _HOW_LONG = "how_long"
 _OF_TIME = frozenset({_HOW_LONG, "healing"})
+_JUDGED = frozenset({"normal", "danger"})
+_OF_VALUES = frozenset({"normal", "danger", "hospital"})
+_MEASURED = re.compile(r"(?<![\d.])(?:\d+\.\d+|[3-9]\d|[1-9]\d\d)(?![\d.])")
+_DIGIT = re.compile(r"\d")
 _HURRY = frozenset({"hospital", "danger"})
 _MEANWHILE = re.compile(r"\b(?:while|when|whilst|with|if|after|during|for|because|since|now|having)\b")
 _CLAUSES = {"zh": re.compile(r"[，。；！？,;!?\n]"), "en": re.compile(r"[.;!?\n]|, (?!or|and)")}
@@ -33,13 +37,17 @@ _CLAUSES = {"zh": re.compile(r"[，。；！？,;!?\n]"), "en": re.compile(r"[.;
 @dataclass(frozen=True)
 class PointedQuestion:
     """things: what is asked for, by the names of pointed_questions.yaml; words: the same where it is no listed thing.
-    advice: only a sentence that allows, forbids or advises tells it. time: those of the things asked for that are times."""
+    advice: only a sentence that allows, forbids or advises tells it. time: those of the things asked for that are times.
+    of_value: whether a measured value is asked about ("is 9.5 normal"). about: of a question whether something is normal or
+    dangerous, what that is: a sentence that says it of something else of the same subject would be a wrong yes."""
 
     language: Language
     things: tuple[str, ...] = ()
     words: frozenset[str] = frozenset()
     advice: bool = False
     time: frozenset[str] = frozenset()
+    of_value: bool = False
+    about: frozenset[str] = frozenset()
 
     @property
     def asks_to_hurry(self) -> bool:
@@ -49,29 +57,38 @@ class PointedQuestion:
     def is_asked_in(self, question: str) -> bool:
         """Whether another question, one of a guide, asks for it too; how long until it may be done is another question."""
         if not self.things:
-            return self._holds_words(question)
+            return self._held(self.words, question) >= MIN_OBJECT_HELD
+        if self._is_of_another(question):
+            return False
         asked = set(things_in(question, self.language))
         return bool(asked.intersection(self.things)) and asked & _OF_TIME == self.time
 
     def told_by(self, sentence: str) -> bool:
-        """Whether a sentence tells it."""
+        """Whether a sentence tells it. Whether a value is normal or dangerous is told by values alone."""
         plain = normalise(sentence)
+        if self._is_of_another(sentence):
+            return False
         if self.advice and not _advises(self.language).search(plain):
             return False
         if self.things:
             return any(_told(name, self.language).search(plain) for name in self.things)
-        return self._holds_words(sentence)
+        return self._held(self.words, sentence) >= MIN_OBJECT_HELD
 
     def touched_by(self, sentence: str) -> bool:
         """Whether a sentence speaks of it at all, perhaps in other words."""
-        return self.told_by(sentence) or (not self.things and self._held(sentence) >= MIN_OBJECT_TOUCHED)
+        return self.told_by(sentence) or (not self.things and self._held(self.words, sentence) >= MIN_OBJECT_TOUCHED)
 
-    def _holds_words(self, text: str) -> bool:
-        return self._held(text) >= MIN_OBJECT_HELD
+    def judging(self, about: frozenset[str]) -> PointedQuestion:
+        """With what is asked about, where the question is whether that is normal or dangerous; else as it is."""
+        return replace(self, about=about) if _JUDGED.issuperset(self.things) and self.things else self
 
-    def _held(self, text: str) -> float:
-        """The share of its words that a text holds; of Chinese ones the characters, as pairs reach over their ends."""
-        words = {word for word in self.words if self.language == "en" or len(word) == 1}
+    def _is_of_another(self, text: str) -> bool:
+        lacks_value = self.of_value and not _DIGIT.search(normalise(text))
+        return lacks_value or (bool(self.about) and self._held(self.about, text) < MIN_OBJECT_TOUCHED)
+
+    def _held(self, wanted: frozenset[str], text: str) -> float:
+        """The share of words that a text holds; of Chinese ones the characters, as pairs reach over their ends."""
+        words = {word for word in wanted if self.language == "en" or len(word) == 1}
         return len(words & words_of(text)) / len(words) if words else 0.0
 
 
@@ -91,10 +108,16 @@ def pointed_question(question: str, language: Language, subject: Named | None = 
             if things := things_in(text, language):
                 chosen = _most_telling(things)
                 advice = "advice" in ways and not all(_things()[name].outcome for name in chosen)
-                return PointedQuestion(language, chosen, advice=advice, time=_OF_TIME.intersection(things))
+                of_value = _OF_VALUES.issuperset(chosen) and bool(measured_values(question))
+                return PointedQuestion(language, chosen, frozenset(), advice, _OF_TIME.intersection(things), of_value)
         if "advice" in ways and (words := _object(spoken, language)):
             return PointedQuestion(language, words=words, advice=True)
     return None
+
+
+def measured_values(text: str) -> list[float]:
+    """Numbers that may be measured values; smaller whole ones are ages and days."""
+    return [float(value) for value in _MEASURED.findall(normalise(text))]
 
 
 def complaint_in(text: str, language: Language) -> str:

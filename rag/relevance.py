@@ -15,11 +15,16 @@ from functools import cache
 from pathlib import Path
 
 from knowledge.departments import load_departments
+from knowledge.records import Language
 from rag.passages import Passage, RetrievedPassage
+from rag.pointed_questions import PointedQuestion, pointed_question
+from rag.sentence_choice import question_in
 from rag.subjects import Subject
 from rag.wording import normalise
 from rag.words import share_covered, tokens_of
 
+MAX_FOREIGN = 2
+_LATIN_WORD = re.compile(r"[a-z][a-z0-9]+|[0-9]+[a-z]+")
 KNOWS = 2  # times a source must speak of a disease to know it
 COMPLAINT_SHARE = 0.5  # of the threshold: what suffices where symptoms are told and nothing is asked
 # the two characters before an ending that makes a disease's name; plain words of illness are none
@@ -43,6 +48,8 @@ class RelevanceFeatures:
     rest_covered: the share of what is left that the source holds, where the question names it. headed: the largest share under
     one heading. brief: one by the number of words the question is about. agreeing: share of the
     first five passages that come from this source. other_condition: a disease is named that the source does not know.
+    told: 1 where the source tells the one thing asked for, -1 where it does not, 0 where no one thing is asked for. foreign:
+    of a Chinese question, how many of its words in Latin letters (genes, brands, substances) the source lacks, at most 2.
     """
 
     score: float
@@ -64,6 +71,8 @@ class RelevanceFeatures:
     words: float
     words_in_all: float
     lead: float
+    told: float = 0.0
+    foreign: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,11 +110,12 @@ def features_of(
     topics: Collection[str],
     reach: tuple[float, float, float],
     lead: float,
+    language: Language,
 ) -> RelevanceFeatures:
     """The features of a question and of the source of the first passage found.
 
     weights: the question's words by rarity. source: every passage of it. topics: the sections of a guide the question
-    asks for. reach: HybridSearch.reach.
+    asks for. reach: HybridSearch.reach. language: of the question and the source.
     """
     best = found[0].passage
     own = subject.tokens(best.source_id)
@@ -133,12 +143,29 @@ def features_of(
         words=reach[1],
         words_in_all=reach[2],
         lead=lead,
+        told=_told(pointed_question(question, language, subject.main_name(best.source_id)), source),
+        foreign=float(
+            min(MAX_FOREIGN, sum(1 for word in _foreign_words(question) if whole.isdisjoint(tokens_of(word))))
+        ),
         agreeing=sum(entry.passage.source_id == best.source_id for entry in found[:5]) / min(5, len(found)),
     )
 
 
 def _weighed(tokens: Collection[str], weights: Mapping[str, float]) -> dict[str, float]:
     return {token: weights[token] for token in tokens if token in weights}
+
+
+def _told(pointed: PointedQuestion | None, source: Sequence[Passage]) -> float:
+    if pointed is None:
+        return 0.0
+    questions = (question_in(passage.section) for passage in source)
+    asked_too = any(question and pointed.is_asked_in(question) for question in questions)
+    return 1.0 if asked_too or any(pointed.told_by(passage.text) for passage in source) else -1.0
+
+
+def _foreign_words(question: str) -> list[str]:
+    plain = normalise(question)
+    return [] if plain.isascii() else _LATIN_WORD.findall(plain)
 
 
 def lead_of(source_id: str, strengths: Mapping[str, float]) -> float:

@@ -12,6 +12,7 @@ from rag.evidence import Evidence
 from rag.medicines import may_be_shown
 from rag.passages import Passage
 from rag.patient import told_of
+from rag.pointed_questions import measured_values
 from rag.sentences import split_sentences
 from rag.subjects import YOUNG, words_of
 from rag.support import populations
@@ -20,6 +21,7 @@ from rag.wording import normalise
 from rag.words import share_covered
 
 ASPECT = 0.5  # what telling a thing asked for (diet, exercise) is worth, in shares of the question's particulars
+IN_RANGE = 0.5  # the same for a range of values that holds one the patient tells ("6.1～6.9" for 6.8)
 ON_TOPIC = 0.25  # the same for standing in a section the question asks for
 ASKED_ABOVE = 0.8  # of what its own question says counts for a sentence that answers it
 EARLIER = 0.03  # what each place further down among the passages costs
@@ -28,6 +30,7 @@ MIN_PARTICULARS = 0.3  # share of the question's particulars a sentence must hol
 MIN_SPEAKS = 0.25  # from which a later sentence of a section is told before the first ones
 SPECIAL = frozenset({*YOUNG, "pregnant", "breastfeeding"})
 MIN_SENTENCE_CHARS = {"zh": 8, "en": 25}
+_RANGE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*(?:[~～–至到-]|to)\s*(\d+(?:\.\d+)?)(?![\d.])")
 _OWN_QUESTION = re.compile(r" > ([^>]+)$")
 _GOES_ON = re.compile(r"[;；]\s*$")
 _SAYS_SO = re.compile(
@@ -38,7 +41,8 @@ _SAYS_SO = re.compile(
 @dataclass(frozen=True)
 class Candidate:
     """A sentence of a passage. rank: of its passage; place: in it. particulars: the share of what is asked besides the
-    subject that it holds, in [0, 1]; aspect: whether it tells a thing asked for; on_topic: whether its section is."""
+    subject that it holds, in [0, 1]; aspect: whether it tells a thing asked for; on_topic: whether its section is; in_range:
+    whether a value the patient tells lies in a range it tells."""
 
     text: str
     passage: Passage
@@ -47,6 +51,7 @@ class Candidate:
     particulars: float
     aspect: bool
     on_topic: bool
+    in_range: bool = False
 
     @property
     def fit(self) -> float:
@@ -55,7 +60,7 @@ class Candidate:
     @property
     def tells(self) -> float:
         """How well it fits, wherever it stands."""
-        return self.particulars + ASPECT * self.aspect + ON_TOPIC * self.on_topic
+        return self.particulars + ASPECT * self.aspect + ON_TOPIC * self.on_topic + IN_RANGE * self.in_range
 
     def answers(self) -> bool:
         """Whether it tells what is asked, not only something of the subject."""
@@ -67,6 +72,7 @@ def candidates(
 ) -> Iterator[Candidate]:
     """Every sentence of the passages that may be shown to this patient, in order. wanted: headings asked for."""
     particulars = {word: weight for word, weight in evidence.words().items() if word in evidence.particulars}
+    values = measured_values(evidence.question)
     for rank, passage in enumerate(passages):
         section = passage.section.split(" > ")[0]
         asked = words_of(own_question(passage))
@@ -85,7 +91,14 @@ def candidates(
                 max(held, with_question),
                 any(aspect.told.search(plain) for aspect in evidence.aspects if section in _headings(aspect)),
                 section in wanted,
+                holds_value(plain, values),
             )
+
+
+def holds_value(plain: str, values: Sequence[float]) -> bool:
+    """Whether one of the values lies in a range that a normalised sentence tells."""
+    ranges = [(float(low), float(high)) for low, high in _RANGE.findall(plain)] if values else []
+    return any(low <= value <= high for low, high in ranges for value in values)
 
 
 def best(found: Iterable[Candidate], count: int) -> list[Candidate]:

@@ -136,11 +136,20 @@ def _ranked(
         _at_hospital(department_id, shares[department_id], reasons[department_id], context, department_id in suggested)
         for department_id in ranking
     ]
-    ranked = list({entry.department.id: entry for entry in reversed(ranked)}.values())[::-1][:MAX_DEPARTMENTS]
+    ranked = each_once(ranked)[:MAX_DEPARTMENTS]
     if urgency >= UrgencyLevel.II:
         emergency = _at_hospital(EMERGENCY_ID, 1.0, _TEXT["emergency"][language], context)
         return (emergency, *ranked[: MAX_DEPARTMENTS - 1])
     return (replace(ranked[0], suggested=True), *ranked[1:])
+
+
+def each_once(ranked: Sequence[RankedDepartment]) -> list[RankedDepartment]:
+    """Where a hospital has one department for several, it is named once: at its best place, suggested if any of them was."""
+    shown = {entry.department.id for entry in ranked if entry.suggested}
+    first: dict[str, RankedDepartment] = {}
+    for entry in ranked:
+        first.setdefault(entry.department.id, entry)
+    return [replace(entry, suggested=name in shown) for name, entry in first.items()]
 
 
 def _suggested(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.patient import find_patient
+from rag.patient import denies_pregnancy, find_patient, told_of
 from rag.wording import normalise
 
 
@@ -78,3 +78,15 @@ def test_months_of_pregnancy_or_illness_are_no_age():
 )
 def test_sex_is_told_only_where_the_words_tell_it(text, sex):
     assert patient(text).sex == sex
+
+
+@pytest.mark.parametrize(
+    "words", ["不是怀孕，早上老恶心", "nausea every morning, I'm not pregnant", "月经没来，验孕棒阴性"]
+)
+def test_a_pregnancy_denied_is_none(words):
+    assert denies_pregnancy(words) and "pregnant" not in told_of(words)
+
+
+@pytest.mark.parametrize("words", ["怀孕早上老恶心", "上次没怀孕，这次怀孕8周恶心", "I am pregnant and feel sick"])
+def test_a_pregnancy_told_is_one(words):
+    assert not denies_pregnancy(words) and "pregnant" in told_of(words)

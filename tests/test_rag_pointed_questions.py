@@ -164,3 +164,21 @@ def test_not_eating_for_an_upset_stomach_is_no_eating_disorder(assistant, words)
 def test_an_eating_disorder_with_an_upset_stomach_stays_one(assistant, words):
     triage = assistant.reply(words).triage
     assert {"eating_disorder", "food_refused"} & {flag.id for flag in triage.red_flags}
+
+
+def test_what_is_said_of_something_else_or_without_a_value_judges_nothing():
+    value = pointed_question("餐后血糖9.5正常吗", "zh")
+    assert not value.told_by("血糖正常说明治疗有效。") and value.told_by("餐后血糖低于7.8是正常的。")
+    sneezing = pointed_question("新生儿打喷嚏正常吗", "zh").judging(frozenset({"打", "喷", "嚏", "喷嚏"}))
+    assert sneezing.told_by("新生儿打喷嚏多数是正常的。") and not sneezing.told_by("脐带脱落时有几滴血是正常的。")
+
+
+@pytest.mark.parametrize("question", ["新生儿打喷嚏正常吗", "My newborn sneezes a lot, is that normal?"])
+def test_another_things_being_normal_is_never_the_answer_without_a_word(assistant, question):
+    answer = assistant.reply(question).answer
+    assert not isinstance(answer, CitedAnswer) or answer.sentences[0].before
+
+
+def test_the_range_that_holds_the_patients_value_stands_first(assistant):
+    answer = assistant.reply("空腹血糖6.8算糖尿病吗").answer
+    assert isinstance(answer, CitedAnswer) and "6.1～6.9" in answer.sentences[0].text

@@ -6,13 +6,13 @@ import pytest
 
 from knowledge.departments import load_departments
 from knowledge.hospital import load_hospital
-from knowledge.replies import MAX_SUGGESTED
+from knowledge.replies import MAX_SUGGESTED, RankedDepartment
 from knowledge.self_care import load_self_care
 from knowledge.urgency import UrgencyLevel
 from rag.patient import Patient
 from rag.red_flag_matcher import Findings
 from rag.routing import DepartmentScore
-from rag.triage import TriageContext, decide_triage
+from rag.triage import TriageContext, decide_triage, each_once
 
 
 def suggested(*scores: tuple[str, float, float], patient: Patient = Patient(age_years=40)) -> list[str]:
@@ -63,3 +63,18 @@ def test_reply_card_and_note_name_the_same_departments(assistant):
     assert shown == ["emergency", "cardiology"]
     assert [reply.card.first.department.id, *(entry.department.id for entry in reply.card.alternatives)] == shown
     assert len(reply.hand_off.departments) == len(shown) <= MAX_SUGGESTED
+
+
+def test_a_department_that_stands_for_several_is_named_once_at_its_best_place():
+    departments = load_departments()
+    one, other = departments["cardiology"], departments["neurology"]
+    ranked = [
+        RankedDepartment(one, 0.5, "…", False),
+        RankedDepartment(other, 0.3, "…"),
+        RankedDepartment(one, 0.1, "…"),
+    ]
+    named = each_once(ranked)
+    assert [(entry.department.id, entry.score, entry.suggested) for entry in named] == [
+        ("cardiology", 0.5, True),
+        ("neurology", 0.3, True),
+    ]
