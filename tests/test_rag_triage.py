@@ -78,3 +78,9 @@ def test_a_department_that_stands_for_several_is_named_once_at_its_best_place():
         ("cardiology", 0.5, True),
         ("neurology", 0.3, True),
     ]
+
+
+def test_a_guide_named_speaks_for_its_departments(assistant):
+    named = assistant.dialogue.departments_named("拉肚子", "zh", "拉肚子")
+    assert max(named, key=lambda name: named[name]) == "gastroenterology" and named["gastroenterology"] > 0.5
+    assert not assistant.dialogue.departments_named("不舒服", "zh", "不舒服")
