@@ -46,7 +46,7 @@ class MedicineWording(Record):
     frequency_is_not_dose: Bilingual
     medicine_context: Bilingual
     instructions: InstructionWording
-    asks_for_dose: Bilingual
+    asks_for_dose: tuple[Text, ...]
     replacement: Bilingual
     mark: Bilingual
 

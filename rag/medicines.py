@@ -138,9 +138,10 @@ class _Wording:
         en_names = rf"\b(?:{'|'.join(sorted(map(re.escape, names.en_words), key=len, reverse=True))}|[a-z]{{2,}}(?:{'|'.join(names.en_endings)})s?)\b"
         self.zh_names, self.en_names = re.compile(zh_names), re.compile(en_names)
         self.dose = _any_of(records.dose_always)
-        asked = records.asks_for_dose
         self.asks_for_dose = re.compile(
-            f"(?:{asked.zh})|(?:{asked.en})".replace("{medicine}", f"(?:{zh_names}|{en_names})")
+            "|".join(f"(?:{part})" for part in records.asks_for_dose).replace(
+                "{medicine}", f"(?:{zh_names}|{en_names})"
+            )
         )
         self.frequency = _any_of(records.frequency)
         self.about_else = _any_of((records.frequency_is_not_dose.zh, records.frequency_is_not_dose.en))
