@@ -8,8 +8,9 @@ from typing import Any
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 SPECIAL = (PAD, END, SYSTEM, USER, ASSISTANT)  # numbers 0 to 4
-# digits one by one and marks each alone, so that a sentence has the same tokens wherever it stands and is copied surely
-_PIECES = r"\p{N}|[ ]?\p{Latin}+|\p{Han}+|[ ]?[^\s\p{L}\p{N}]|[^\S\r\n]+|[\r\n]+|\p{L}+|\p{M}+|."
+# digits one by one, marks each alone, and a blank with the word before it: so a sentence has the same tokens wherever it
+# stands, at the beginning of an answer or within a passage, and is copied surely
+_PIECES = r"\p{N}|\p{Latin}+[ ]?|\p{Han}+|[^\s\p{L}\p{N}][ ]?|[^\S\r\n]+|[\r\n]+|\p{L}+|\p{M}+|."
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'system' %}{{ '<|system|>' + message['content'] + '<|end|>' }}"

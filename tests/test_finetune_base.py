@@ -39,9 +39,16 @@ def test_every_text_comes_back_as_it_was(tokenizer, text):
     assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
 
 
-def test_a_sentence_has_the_same_tokens_wherever_it_stands(tokenizer):
-    sentence = "体温39.5℃要看医生。"
-    alone, within = tokenizer.encode(sentence).ids, tokenizer.encode(f"资料：{sentence}[2]然后").ids
+@pytest.mark.parametrize(
+    ("sentence", "around"),
+    [
+        ("体温39.5℃要看医生。", "资料：{}[2]然后"),
+        ("Rest while you have a fever, and drink water. ", "Drink tea. {}[2] Rest."),
+        ("Rest while you have a fever, and drink water. ", "\n{}Drink tea."),
+    ],
+)
+def test_a_sentence_has_the_same_tokens_wherever_it_stands(tokenizer, sentence, around):
+    alone, within = tokenizer.encode(sentence).ids, tokenizer.encode(around.format(sentence)).ids
     assert any(within[at : at + len(alone)] == alone for at in range(len(within)))
 
 
