@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from finetune.cited_answers import MOST_SENTENCES, CitedRow, as_dialogue, passes
-from finetune.grounding import Grounded, Progress
+from finetune.cited_answers import MOST_SENTENCES, CitedRow, as_dialogue, passes, with_altered_words
+from finetune.grounding import Grounded, GroundingRules, Progress
 from knowledge.errors import InvalidUsage
 from rag.assistant import Assistant
 from rag.dialogue import language_of
@@ -31,18 +31,27 @@ def questions_in(path: Path) -> Iterator[str]:
 
 
 def answered_records(
-    assistant: Assistant, questions: list[str], passages: int = 6, progress: Progress = lambda *_: None
+    assistant: Assistant, questions: list[str], rules: GroundingRules, progress: Progress = lambda *_: None
 ) -> Grounded:
-    """A cited row for every question that the documents answer."""
-    made = Grounded(left_out=Counter())
+    """A cited row for every question that the documents answer, of as many as the rules allow."""
+    made = Grounded()
+    made.records += with_altered_words(
+        map(as_dialogue, _rows(assistant, questions, rules, made.left_out, progress)), rules
+    )
+    return made
+
+
+def _rows(
+    assistant: Assistant, questions: list[str], rules: GroundingRules, left_out: Counter[str], progress: Progress
+) -> Iterator[CitedRow]:
+    questions = questions[: rules.at_most]
     for number, question in enumerate(questions):
         progress("questions", number, len(questions))
-        row = answered_row(assistant, question, passages)
+        row = answered_row(assistant, question, rules.passages)
         if row is None:
-            made.left_out["the documents do not answer"] += 1
+            left_out["the documents do not answer"] += 1
         else:
-            made.records.append(as_dialogue(row))
-    return made
+            yield row
 
 
 def answered_row(assistant: Assistant, question: str, passages: int) -> CitedRow | None:

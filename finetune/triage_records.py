@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
-from finetune.grounding import LICENCE, SOURCE, Grounded, GroundingRules, Progress, some_of, triage_of
+from finetune.grounding import LICENCE, SOURCE, Grounded, GroundingRules, Progress, some_of
 from finetune.records import dialogue
 from finetune.task_prompts import CANDIDATES, ROUTING_SYSTEM, URGENCY_SYSTEM
 from knowledge.departments import Department
 from knowledge.records import Language
 from knowledge.red_flags import load_red_flags
+from knowledge.replies import TriageDecision
 from knowledge.script import LIST_MARK
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
@@ -51,6 +52,14 @@ def complaints_of(
             for language in languages:
                 for complaint in department.complaints.in_language(language):
                     yield complaint, department, language
+
+
+def triage_of(assistant: Assistant, words: str, language: Language) -> TriageDecision:
+    """What the assistant decides, before it answers."""
+    for part in assistant.stream(words, language=language):
+        if isinstance(part, TriageDecision):
+            return part
+    raise RuntimeError("a stream of parts begins with the triage")
 
 
 def urgency_records(assistant: Assistant, rules: GroundingRules, progress: Progress = lambda *_: None) -> Grounded:

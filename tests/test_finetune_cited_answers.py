@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import random
+import re
+from dataclasses import replace
 
 import pytest
 
 from finetune.asked_questions import answered_records, questions_in
-from finetune.cited_answers import cited_records, cited_rows
+from finetune.cited_answers import cited_records, cited_rows, with_altered_words
+from finetune.cleaning import prescribing
 from finetune.grounding import Grounded, GroundingRules
 from finetune.grounding_check import admitted_share
 from finetune.records import as_row, from_row
 from finetune.spoiled_answers import SPOILERS, cited_preferences
 from finetune.stage_rows import SHAPES
 from knowledge.errors import InvalidUsage
-from knowledge.prompts import ABSTAINS
+from knowledge.prompts import ABSTAINS, ANSWER_SYSTEM
 
 RULES = GroundingRules(at_most=24, abstain_share=0.3, seed=5)
 
 
 @pytest.fixture(scope="module")
 def rows(assistant):
-    import random
+    return list(cited_rows(assistant, RULES, random.Random(5), Grounded(), lambda *_: None))
 
-    return list(cited_rows(assistant, RULES, random.Random(5), Grounded(left_out=Counter()), lambda *_: None))
+
+@pytest.fixture(scope="module")
+def records(assistant):
+    return cited_records(assistant, RULES).records
 
 
 def test_the_gates_of_serving_let_every_cited_answer_through(rows):
@@ -35,14 +41,64 @@ def test_the_gates_of_serving_let_every_cited_answer_through(rows):
         assert admitted_share(row.text, passages) == 1.0, row.text
 
 
-def test_where_no_passage_answers_the_row_abstains_and_names_none(assistant):
-    records = [one for one in cited_records(assistant, RULES).records if "abstains" in one.tags]
-    assert records
-    assert all(not one.passages and one.targets[0].rstrip("。.") in ABSTAINS.values() for one in records)
+def test_where_no_passage_answers_the_row_abstains_and_names_none(records):
+    abstaining = [one for one in records if "abstains" in one.tags]
+    assert abstaining
+    assert all(not one.passages and one.targets[0].rstrip("。.") in ABSTAINS.values() for one in abstaining)
 
 
-def test_a_record_keeps_its_passages_on_disk_and_a_verifiable_reward_is_given_them(assistant):
-    record = next(one for one in cited_records(assistant, RULES).records if "answers" in one.tags)
+def test_in_a_share_of_the_rows_every_other_passage_is_of_another_guide(rows):
+    answered = [row for row in rows if row.answer]
+    alone = [
+        row
+        for row in answered
+        if [found.passage.source_id for found in row.evidence.passages].count(row.answer[0][1].source_id) == 1
+    ]
+    assert 0 < len(alone) < len(answered)
+    assert all(len(row.evidence.passages) > 1 for row in alone)
+
+
+def test_the_prompt_is_the_one_of_serving_and_no_target_prescribes(records):
+    assert {record.system for record in records} <= set(ANSWER_SYSTEM.values())
+    assert not any(prescribing(target) for record in records for target in record.targets)
+
+
+def assert_every_sentence_stands_where_it_is_cited(record):
+    cited = re.findall(r"(.+?)\s?\[(\d)\]\s?", record.targets[0])
+    assert cited and all(sentence in record.passages[int(key) - 1] for sentence, key in cited)
+    shown = dict(re.findall(r"^\[(\d)\] .*\n((?:.+\n)+)", record.asked, re.MULTILINE))
+    assert all(sentence in shown[key].replace("＜", "<").replace("＞", ">") for sentence, key in cited)
+
+
+def test_an_answer_is_cited_word_for_word_from_a_passage_shown(records):
+    for record in records:
+        if "answers" in record.tags:
+            assert_every_sentence_stands_where_it_is_cited(record)
+
+
+def test_altered_words_stand_in_answer_and_passage_alike_and_abstentions_stay(assistant, records):
+    others = cited_records(assistant, replace(RULES, altered_share=1.0)).records
+    for record, other in zip(records, others, strict=True):
+        if "abstains" in record.tags:
+            assert other == record
+        else:
+            assert_every_sentence_stands_where_it_is_cited(other)
+            assert not prescribing(other.targets[0])
+            assert ("altered" in other.tags) == (other.targets != record.targets)
+    assert sum("altered" in other.tags for other in others) > 0.8 * sum("answers" in one.tags for one in records)
+
+
+def test_a_share_is_altered_the_same_for_the_same_seed_and_none_by_default(records):
+    half = replace(RULES, altered_share=0.5)
+    once = list(with_altered_words(records, half))
+    assert once == list(with_altered_words(records, half))
+    changed = sum(record != other for record, other in zip(records, once, strict=True))
+    assert 0 < changed < sum("answers" in one.tags for one in records)
+    assert list(with_altered_words(records, RULES)) == records
+
+
+def test_a_record_keeps_its_passages_on_disk_and_a_verifiable_reward_is_given_them(records):
+    record = next(one for one in records if "answers" in one.tags)
     row = as_row(record)
     assert from_row(json.loads(json.dumps(row))) == record
     asked = SHAPES["ppo"](row)
@@ -51,8 +107,6 @@ def test_a_record_keeps_its_passages_on_disk_and_a_verifiable_reward_is_given_th
 
 @pytest.mark.parametrize("name", sorted(SPOILERS))
 def test_a_spoiled_answer_is_worse_than_the_right_one_by_the_gates_or_by_what_was_asked(rows, name):
-    import random
-
     tried, still_whole = 0, 0
     for row in (row for row in rows if row.answer):
         spoiled = SPOILERS[name](row, random.Random(1))
@@ -75,7 +129,7 @@ def test_every_pair_prefers_the_cited_answer(assistant):
 def test_a_real_question_is_answered_as_serving_would_and_an_unanswerable_one_gives_no_row(assistant, tmp_path):
     file = tmp_path / "questions.jsonl"
     file.write_text('{"question": "高血压平时要注意什么？"}\n{"question": "今天股票会涨吗"}\n', encoding="utf-8")
-    made = answered_records(assistant, list(questions_in(file)))
+    made = answered_records(assistant, list(questions_in(file)), RULES)
     assert len(made.records) == 1 and made.left_out["the documents do not answer"] == 1
     assert admitted_share(made.records[0].targets[0], made.records[0].passages) == 1.0
 

@@ -1,4 +1,4 @@
-"""Records from the project's own index: cited from the passages shown, or abstaining where none of them answers."""
+"""Records from the project's own knowledge: departments, urgency, and follow-up questions until advice can be given."""
 
 from __future__ import annotations
 
@@ -7,42 +7,13 @@ import re
 
 import pytest
 
-from finetune.cleaning import prescribing
 from finetune.follow_up_records import asking_turns, follow_up_records, told_at_once, with_ask_share
-from finetune.grounding import GroundingRules, grounded_records
+from finetune.grounding import GroundingRules
 from finetune.records import DialogueRecord, Message
 from finetune.triage_records import routing_records, urgency_records
-from knowledge.prompts import ABSTAINS, ANSWER_SYSTEM
 from knowledge.urgency import UrgencyLevel
 
-RULES = GroundingRules(at_most=14, abstain_share=0.4, seed=3)
-
-
-@pytest.fixture(scope="module")
-def grounded(assistant):
-    return grounded_records(assistant, RULES).records
-
-
-def test_an_answer_is_cited_word_for_word_from_a_passage_shown(grounded):
-    answered = [record for record in grounded if "answers" in record.tags]
-    assert answered
-    for record in answered:
-        for sentence, key in re.findall(r"(.+?)\s?\[(\d)\]\s?", record.targets[0]):
-            shown = re.search(
-                rf"^\[{key}\] .+?\n(.+?)(?=\n\n\[|\n\n(?:紧急程度|Urgency))", record.asked, re.MULTILINE | re.DOTALL
-            )
-            assert shown and sentence.strip() in shown[1].replace("［", "[")
-
-
-def test_where_no_passage_answers_the_record_abstains_in_the_words_of_serving(grounded):
-    abstaining = [record for record in grounded if "abstains" in record.tags]
-    assert abstaining
-    assert {record.targets[0].rstrip("。.") for record in abstaining} <= set(ABSTAINS.values())
-
-
-def test_the_prompt_is_the_one_of_serving_and_no_target_prescribes(grounded):
-    assert {record.system for record in grounded} <= set(ANSWER_SYSTEM.values())
-    assert not any(prescribing(target) for record in grounded for target in record.targets)
+RULES = GroundingRules(at_most=14, seed=3)
 
 
 def test_a_complaint_is_sent_to_its_department_among_candidates(assistant):

@@ -143,6 +143,7 @@ def test_records_are_grounded_in_the_index(capsys, tmp_path, built_home, monkeyp
     out = tmp_path / "g.jsonl"
     told = json.loads(said(capsys, "data", "ground", "--out", out, "--kind", "routing", "--at-most", "3", "--json"))
     assert told["routing"]["records"] == 3 and len(out.read_text(encoding="utf-8").splitlines()) == 3
+    assert "share" in said(capsys, "data", "ground", "--out", out, "--altered-share", "1.5", exit_code=2)
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,20 @@ if TYPE_CHECKING:
     "--kind",
     "kinds",
     multiple=True,
-    help="grounded, routing, urgency, follow_up, cited or preferences; may be repeated. The first four by default.",
+    help="cited, routing, urgency, follow_up or preferences; may be repeated. The first four by default.",
 )
 @click.option(
     "--questions", type=FILE, default=None, help='Instead: answer the questions of this file, rows {"question": text}.'
 )
 @click.option("--language", "languages", multiple=True, type=click.Choice(["zh", "en"]), help="Both by default.")
 @click.option(
-    "--abstain-share", default=0.25, show_default=True, help="Of the grounded rows, those whose passages do not answer."
+    "--abstain-share", default=0.25, show_default=True, help="Of the cited rows, those whose passages do not answer."
+)
+@click.option(
+    "--altered-share",
+    default=0.0,
+    show_default=True,
+    help="Of the cited rows that answer, those with words exchanged in prompt and answer alike: untrue, they teach to copy. Also with --questions.",
 )
 @click.option(
     "--ask-share",
@@ -48,6 +54,7 @@ def ground(
     questions: Path | None,
     languages: tuple[str, ...],
     abstain_share: float,
+    altered_share: float,
     ask_share: float,
     at_most: int | None,
     seed: int,
@@ -59,6 +66,7 @@ def ground(
     daozhen data ground --out grounded.jsonl
     daozhen data ground --out follow_up.jsonl --kind follow_up --ask-share 0.4 --at-most 500
     daozhen data ground --out cited.jsonl --kind cited --abstain-share 0.12
+    daozhen data ground --out copied.jsonl --kind cited --altered-share 0.6
     daozhen data ground --out pairs.jsonl --kind preferences --at-most 4000
     daozhen data ground --out asked.jsonl --questions questions.jsonl
     """
@@ -69,13 +77,15 @@ def ground(
     from ui.ready import ready_assistant
 
     unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown or not (0 <= abstain_share <= 1 and 0 <= ask_share < 1):
+    if unknown or not (0 <= abstain_share <= 1 and 0 <= altered_share <= 1 and 0 <= ask_share < 1):
         raise InvalidUsage(
             f"--kind {', '.join(unknown)}: known are {', '.join(KINDS)}"
             if unknown
-            else "--abstain-share and --ask-share are shares between 0 and 1"
+            else "--abstain-share, --altered-share and --ask-share are shares between 0 and 1"
         )
-    rules = GroundingRules(abstain_share=abstain_share, ask_share=ask_share, at_most=at_most, seed=seed)
+    rules = GroundingRules(
+        abstain_share=abstain_share, altered_share=altered_share, ask_share=ask_share, at_most=at_most, seed=seed
+    )
     if languages:
         from dataclasses import replace
 
@@ -85,7 +95,7 @@ def ground(
     with record_writer(out) as writer, progress_bar("ground") as step:
         for kind in ("questions",) if questions else kinds or BY_DEFAULT:
             if questions:
-                made = answered_records(assistant, list(questions_in(questions))[:at_most], rules.passages, step)
+                made = answered_records(assistant, list(questions_in(questions)), rules, step)
             else:
                 made = KINDS[kind](assistant, rules, step)
             for record in made.records:
