@@ -16,7 +16,8 @@ from knowledge.errors import IndexUnwritable
 from rag.arrivals import Arrivals, ArrivedTexts, LikenessKeys, text_to_embed
 from rag.facets import Facets
 from rag.generations import KEPT_GENERATIONS, begin, publish
-from rag.lexical_writer import write_words
+from rag.inverted_lists import ROWS_PER_RUN
+from rag.lexical_writer import POSTINGS_AT_ONCE, write_words
 from rag.likeness import Likeness
 from rag.manifest import Manifest, sealed
 from rag.passage_index import FACETS, KEYS, LEXICAL, LIKENESS, NUMBERS, PASSAGES, PassageIndex
@@ -29,6 +30,17 @@ ARRIVALS = "arrivals"  # there only while a generation is written
 
 Embed = Callable[[Sequence[str]], Iterable[np.ndarray]]
 KeepOnce = Callable[[Iterable[Passage]], list[Passage]]
+
+
+@dataclass(frozen=True)
+class BuildMemory:
+    """What a build holds of the largest things before it puts them aside in files; the index is the same for any.
+
+    postings: of words, some 20 bytes each; rows: of vectors while their lists are filled, some 800 bytes each.
+    """
+
+    postings: int = POSTINGS_AT_ONCE
+    rows: int = ROWS_PER_RUN
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,7 @@ class Change:
     extra_files: Callable[[Path], None] = lambda folder: None
     rates: Callable[[int, int], Mapping[str, float]] = lambda new, passages: {}
     exact_up_to: int = EXACT_UP_TO
+    memory: BuildMemory = BuildMemory()
 
 
 def write_generation(index_dir: Path, manifest: Manifest, change: Change, keep: int = KEPT_GENERATIONS) -> Manifest:
@@ -122,16 +135,16 @@ def _store_passages(building: Path, store: PassageStoreWriter, arrivals: Arrival
 
 def _write_arrays(building: Path, dimension: int, arrivals: Arrivals, rows: _Rows, change: Change) -> str:
     """Writes all that has an entry for each row; says how the vectors are searched."""
-    base = change.base
+    base, memory = change.base, change.memory
     vectors = change.embed(ArrivedTexts(arrivals, rows.new, text_to_embed))
     blocks = chain(blocks_of(base.vectors.vectors, rows.taken_over) if base else (), vectors)
     before = base.vectors if base else None
-    index = VectorIndex.write(building, dimension, blocks, change.exact_up_to, before, rows.taken_over)
+    index = VectorIndex.write(building, dimension, blocks, change.exact_up_to, before, rows.taken_over, memory.rows)
     if len(index) != rows.size:
         raise ValueError(f"{len(index) - len(rows.taken_over)} vectors for {len(rows.new)} texts")
     (building / LEXICAL).mkdir()
     words_of = ArrivedTexts(arrivals, rows.new, Passage.embedded_text)
-    write_words(building / LEXICAL, words_of, base.lexical if base else None, rows.taken_over)
+    write_words(building / LEXICAL, words_of, base.lexical if base else None, rows.taken_over, memory.postings)
     keys, likeness = arrivals.keys[rows.new], arrivals.likeness.only(rows.new)
     np.save(building / KEYS, np.concatenate([base.keys[rows.taken_over], keys]) if base else keys)
     (base.likeness.updated(rows.taken_over, likeness) if base else likeness).save(building / LIKENESS)

@@ -43,21 +43,21 @@ class LexicalIndex:
         return next(cls.runs(texts, math.inf))
 
     @classmethod
-    def runs(cls, texts: Iterable[str], postings: float, texts_at_once: int = _TEXTS_AT_ONCE) -> Iterator[LexicalIndex]:
+    def runs(cls, texts: Iterable[str], postings: float) -> Iterator[LexicalIndex]:
         """Indexes over texts, one stretch of them after the other: each ends once it has so many postings, which bounds
         its memory (some 20 bytes each). At least one comes, be it empty."""
         texts = iter(texts)
-        yield cls._next_run(texts, postings, texts_at_once)
-        while len((run := cls._next_run(texts, postings, texts_at_once)).lengths):
+        yield cls._next_run(texts, postings)
+        while len((run := cls._next_run(texts, postings)).lengths):
             yield run
 
     @classmethod
-    def _next_run(cls, texts: Iterator[str], postings: float, texts_at_once: int) -> LexicalIndex:
+    def _next_run(cls, texts: Iterator[str], postings: float) -> LexicalIndex:
         vocabulary: defaultdict[str, int] = defaultdict(itertools.count().__next__)
         parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         lengths: list[int] = []
-        held = 0
-        while held < postings and (batch := [tokens_of(text) for text in itertools.islice(texts, texts_at_once)]):
+        held, at_once = 0, int(min(_TEXTS_AT_ONCE, postings))
+        while held < postings and (batch := [tokens_of(text) for text in itertools.islice(texts, at_once)]):
             parts.append(_counted(batch, vocabulary, len(lengths)))
             lengths += map(len, batch)
             held += len(parts[-1][0])

@@ -29,22 +29,21 @@ def write_words(
     before: LexicalIndex | None = None,
     kept: np.ndarray | None = None,
     postings_at_once: int = POSTINGS_AT_ONCE,
-    **counting: int,
 ) -> None:
     """Writes into a folder the index over the texts of the kept rows (ascending) of an older one, followed by new ones.
 
-    However many runs it takes, what is written is the same byte for byte. counting: for LexicalIndex.runs.
+    However many runs it takes, what is written is the same byte for byte.
     """
     parts = [] if before is None or kept is None else [_kept_part(before, kept, postings_at_once)]
     with tempfile.TemporaryDirectory(dir=folder, prefix="runs-") as spilled:
-        last: LexicalIndex | None = None
-        for number, run in enumerate(LexicalIndex.runs(texts, postings_at_once, **counting)):
-            if last is not None:
-                parts.append(_spilled(last, Path(spilled, str(number)), parts))
+        runs = LexicalIndex.runs(texts, postings_at_once)
+        last = next(runs)  # stays in memory, and most often is the only one
+        for number, run in enumerate(runs):
+            parts.append(_spilled(last, Path(spilled, str(number)), parts))
             last = run
-        if last is not None and parts:
+        if parts:
             _merge(folder, [*parts, _Part(lambda: last, _rows_of(parts), len(last.lengths))], postings_at_once)
-        elif last is not None:
+        else:
             last.save(folder)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rag.inverted_lists import ROWS_PER_BLOCK, KeptEntries, write_lists
+from rag.inverted_lists import ROWS_PER_BLOCK, ROWS_PER_RUN, KeptEntries, write_lists
 
 EXACT_UP_TO = 200_000  # rows; an exact search of so many takes about 15 ms on one thread at 256 dimensions
 VECTORS, LISTS = "vectors.faiss", "lists.faiss"
@@ -41,6 +41,7 @@ class VectorIndex:
         exact_up_to: int = EXACT_UP_TO,
         before: VectorIndex | None = None,
         kept: np.ndarray | None = None,
+        rows_per_run: int = ROWS_PER_RUN,
     ) -> VectorIndex:
         """Writes an index into a folder and opens it; in memory is one block, or what lists are learnt from and a run of them.
 
@@ -57,7 +58,7 @@ class VectorIndex:
                 _learnt_lists(faiss, index.vectors),
                 None,
             )
-            write_lists(faiss, folder / LISTS, lists, index.vectors, entries)
+            write_lists(faiss, folder / LISTS, lists, index.vectors, entries, rows_per_run)
         return cls.load(folder)
 
     @classmethod
