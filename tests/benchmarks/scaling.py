@@ -18,6 +18,7 @@ import math
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -197,6 +198,11 @@ def _memory(name: str) -> float:
     return int(found[1]) / 1024 if found else math.nan
 
 
+def _disk_for_update(work: Path, size: int) -> float:
+    """Bytes: a second generation, and as much again left for others."""
+    return 2e6 * float(json.loads((work / f"{size}-build.json").read_text())["disk_mb"])
+
+
 def slope(sizes: Sequence[int], values: Sequence[float]) -> float:
     """By which power of the passages a figure grows: the line through the points, both scales logarithmic."""
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
@@ -214,9 +220,10 @@ def draw(path: Path, found: dict[int, dict[str, Any]]) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.6))
     for panel, (title, names) in zip(axes, panels.items(), strict=True):
         for name in names:
-            values = [found[size][name] for size in sizes]
-            label = f"{SLOPES[name].split(', ')[0]} (n^{slope(sizes, values):.2f})"
-            panel.loglog(sizes, values, marker="o", label=label)
+            measured = {size: found[size][name] for size in sizes if name in found[size]}
+            values = list(measured.values())
+            label = f"{SLOPES[name].split(', ')[0]} (n^{slope(list(measured), values):.2f})"
+            panel.loglog(list(measured), values, marker="o", label=label)
         panel.set(title=title, xlabel="passages")
         panel.legend(fontsize=7)
         panel.grid(alpha=0.3)
@@ -241,6 +248,9 @@ def main() -> None:
             kept = asked.work / f"{size}-{step}.json"
             if kept.is_file():
                 continue
+            if step == "update" and shutil.disk_usage(asked.work).free < _disk_for_update(asked.work, size):
+                print(f"{size} {step}: left out, there is no room for a second generation", file=sys.stderr, flush=True)
+                continue
             command = [sys.executable, "-m", "tests.benchmarks.scaling", "--real", str(asked.real)]
             command += ["--work", str(asked.work), "--sizes", str(size), "--step", step]
             out = subprocess.run(command, capture_output=True, text=True)
@@ -248,23 +258,26 @@ def main() -> None:
                 raise SystemExit(f"{size} {step}: {out.stderr[-2000:]}")
             kept.write_text(out.stdout.splitlines()[-1])
             print(f"{size} {step}: {kept.read_text()}", file=sys.stderr, flush=True)
-    kept_sizes = sorted({int(path.name.split("-")[0]) for path in asked.work.glob("*-update.json")})
+    sizes = sorted({int(path.name.split("-")[0]) for path in asked.work.glob("*-read.json")})
     found = {
         size: {
             name: value
             for step in STEPS
-            for name, value in json.loads((asked.work / f"{size}-{step}.json").read_text()).items()
+            if (kept := asked.work / f"{size}-{step}.json").is_file()
+            for name, value in json.loads(kept.read_text()).items()
         }
-        for size in kept_sizes
+        for size in sizes
     }
-    print(f"{'what':44} {' '.join(f'{size:>12,}' for size in kept_sizes)}  grows with")
+    print(f"{'what':44} {' '.join(f'{size:>12,}' for size in sizes)}  grows with")
     for name in dict.fromkeys(name for row in found.values() for name in row):
-        values = [found[size][name] for size in kept_sizes]
+        measured = {size: found[size][name] for size in sizes if name in found[size]}
+        values = list(measured.values())
         if isinstance(values[0], str):
             print(f"{name:44} {' | '.join(values)}")
             continue
-        power = f"n^{slope(kept_sizes, values):.2f}" if name in SLOPES and len(values) > 1 else ""
-        print(f"{SLOPES.get(name, name):44} {' '.join(f'{value:12,.3f}' for value in values)}  {power}")
+        power = f"n^{slope(list(measured), values):.2f}" if name in SLOPES and len(values) > 1 else ""
+        cells = (f"{measured[size]:12,.3f}" if size in measured else " " * 12 for size in sizes)
+        print(f"{SLOPES.get(name, name):44} {' '.join(cells)}  {power}")
     if asked.chart:
         draw(asked.chart, found)
 
