@@ -39,7 +39,8 @@ class Arrivals:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._reader.close()
+        if "_reader" in vars(self):
+            self._reader.close()
         self._file.close()
         self._path.unlink(missing_ok=True)
 

@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from rag.passage_index import FACETS, KEYS, LEXICAL, LIKENESS, NUMBERS, PASSAGES
 from rag.passage_store import StoredDocument, StoredPassage
 from rag.passage_store_writer import PassageStoreWriter
 from rag.passages import Passage
+from rag.row_layout import RowLayout
 from rag.vector_index import EXACT_UP_TO, VectorIndex, blocks_of
 
 ARRIVALS = "arrivals"  # there only while a generation is written
@@ -117,7 +117,7 @@ def _store_passages(building: Path, store: PassageStoreWriter, arrivals: Arrival
         arrivals.add(store.add_document(document), passages)
     settled = _settle(base, staying, unsettled, arrivals, change.keep_once)
     staying = np.setdiff1d(staying, settled.demoted)
-    rows = _Rows.lay_out(base, staying, settled.searched, arrivals.keys)
+    rows = RowLayout.lay_out(base, staying, settled.searched, arrivals.keys)
     store.remove_passages(rows.numbers_without(staying), unsettled)
     numbers = map(int, rows.numbers[rows.searched_places])
     store.add_passages(zip(numbers, arrivals.at(settled.searched), strict=True))
@@ -133,7 +133,7 @@ def _store_passages(building: Path, store: PassageStoreWriter, arrivals: Arrival
     return _Arranged(rows, documents, quarantined, sources)
 
 
-def _write_arrays(building: Path, dimension: int, arrivals: Arrivals, rows: _Rows, change: Change) -> str:
+def _write_arrays(building: Path, dimension: int, arrivals: Arrivals, rows: RowLayout, change: Change) -> str:
     """Writes all that has an entry for each row; says how the vectors are searched."""
     base, memory = change.base, change.memory
     vectors = change.embed(ArrivedTexts(arrivals, rows.new, text_to_embed))
@@ -155,7 +155,7 @@ def _write_arrays(building: Path, dimension: int, arrivals: Arrivals, rows: _Row
 class _Arranged:
     """Where the passages stand, and what the manifest tells of their documents."""
 
-    rows: _Rows
+    rows: RowLayout
     documents: int
     quarantined: int
     sources: Mapping[str, str]
@@ -163,74 +163,15 @@ class _Arranged:
 
 @dataclass(frozen=True)
 class _Settled:
-    """Arriving passages after duplicates were settled. searched: their places, ascending; demoted: old rows that an arriving passage now speaks for,
-    among the twins too; also_in: further sources, by place in searched, and those new to an old row."""
+    """Arriving passages after duplicates were settled. searched: their places, ascending; demoted: old rows that an
+    arriving passage now speaks for, among the twins too; also_in: further sources, by place in searched, and those new
+    to an old row."""
 
     searched: np.ndarray
     twins: list[StoredPassage]
     demoted: list[int]
     also_in_searched: dict[int, tuple[str, ...]]
     also_in_old: dict[int, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Where every passage stands in the new generation: rows taken over first, in their old order, then new ones."""
-
-    before: np.ndarray  # (old rows,) each old row's number in the store
-    taken_over: np.ndarray  # (m,) old rows, ascending: their vectors, words and numbers are used again
-    searched_places: np.ndarray  # of each arriving passage that is searched
-    new: np.ndarray  # (new,) those among the arrivals, ascending, whose vectors and words are not there yet
-
-    @property
-    def size(self) -> int:
-        return len(self.taken_over) + len(self.new)
-
-    @cached_property
-    def numbers(self) -> np.ndarray:
-        """(size,) int64 ascending: each row's number in the store."""
-        first = int(self.before[-1]) + 1 if len(self.before) else 0
-        return np.concatenate([self.before[self.taken_over], np.arange(first, first + len(self.new), dtype=np.int64)])
-
-    def numbers_without(self, staying: np.ndarray) -> np.ndarray:
-        """Of the old rows that do not stay."""
-        return np.delete(self.before, staying)
-
-    def place_of(self, old_rows: np.ndarray) -> np.ndarray:
-        return np.searchsorted(self.taken_over, old_rows)
-
-    def places_with(self, staying: np.ndarray) -> np.ndarray:
-        """(old rows,) the row of each of those that stay, -1 for the others."""
-        places = np.full(len(self.before), -1, dtype=np.int32)
-        places[staying] = self.place_of(staying)
-        return places
-
-    @classmethod
-    def lay_out(cls, base: PassageIndex | None, staying: np.ndarray, searched: np.ndarray, keys: np.ndarray) -> _Rows:
-        """An arriving passage whose text a vanishing row holds takes that row over. keys: of every arrival."""
-        reused = np.full(len(searched), -1, dtype=np.int64)
-        if free := _vanishing_rows(base, staying):
-            wanted = np.flatnonzero(np.isin(keys[searched], np.fromiter(free, dtype=np.uint64)))
-            for place, key in zip(wanted.tolist(), keys[searched[wanted]].tolist(), strict=True):
-                if free[key]:
-                    reused[place] = free[key].pop()
-        taken_over = np.sort(np.concatenate([staying, reused[reused >= 0]]))
-        is_new = reused < 0
-        places = np.searchsorted(taken_over, reused)
-        places[is_new] = len(taken_over) + np.arange(np.count_nonzero(is_new))
-        before = base.passages.numbers if base else np.zeros(0, dtype=np.int64)
-        return cls(before, taken_over, places, searched[is_new])
-
-
-def _vanishing_rows(base: PassageIndex | None, staying: np.ndarray) -> dict[int, list[int]]:
-    """Key -> old rows that do not stay."""
-    found: dict[int, list[int]] = {}
-    if base is not None and len(staying) < len(base.passages):
-        gone = np.ones(len(base.passages), dtype=bool)
-        gone[staying] = False
-        for row in np.flatnonzero(gone)[::-1].tolist():
-            found.setdefault(int(base.keys[row]), []).append(row)
-    return found
 
 
 def _what_stays(
@@ -284,6 +225,6 @@ def _settled_part(passage: Passage, unsettled: frozenset[str]) -> Passage:
     return replace(passage, also_in=tuple(source for source in passage.also_in if source not in unsettled))
 
 
-def _at_places(settled: _Settled, rows: _Rows) -> dict[int, tuple[str, ...]]:
+def _at_places(settled: _Settled, rows: RowLayout) -> dict[int, tuple[str, ...]]:
     found = {int(rows.searched_places[place]): sources for place, sources in settled.also_in_searched.items()}
     return found | {int(rows.place_of(np.array([row]))[0]): sources for row, sources in settled.also_in_old.items()}

@@ -230,6 +230,23 @@ def test_a_killed_rebuild_goes_on_where_it_was(tmp_path):
     assert missing == 10 and np.array_equal(np.concatenate(list(vectors)), HashEmbedder().encode_passages(texts))
 
 
+def test_vectors_come_in_the_order_of_the_texts_whatever_the_order_of_the_batches_and_no_text_is_embedded_twice(
+    tmp_path,
+):
+    texts = [f"第{number % 35}号门诊" for number in range(50)]
+    asked = []
+
+    def backwards(batches):
+        for number in reversed(range(len(batches))):
+            asked.extend(batches[number])
+            yield number, HashEmbedder().encode_passages(batches[number])
+
+    with closing(IndexCache(tmp_path / "cache.sqlite", texts_per_commit=10)) as cache:
+        vectors, missing = cache.embedded(texts, HashEmbedder(), encode=backwards)
+        assert np.array_equal(np.concatenate(list(vectors)), HashEmbedder().encode_passages(texts))
+    assert missing == 35 and sorted(asked) == sorted(set(texts))
+
+
 def test_a_damaged_cache_is_begun_anew_and_gives_no_wrong_vector(tmp_path):
     path, texts = tmp_path / "cache.sqlite", [f"第{number}楼" for number in range(200)]
     with closing(IndexCache(path)) as cache:
