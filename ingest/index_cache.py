@@ -23,11 +23,12 @@ _KEYS_PER_QUERY = 500
 _TEXTS_PER_LOOK = 4096
 _SPARE = 10_000  # vectors of texts no longer in the index that are kept before they are swept out
 _SCHEMA = """
+PRAGMA page_size = 16384;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
-CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, checksum INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, checksum INTEGER);
 CREATE TABLE IF NOT EXISTS readings (key TEXT PRIMARY KEY, document BLOB);
-"""
+"""  # vectors in the order they came, on pages that hold ten: kept in the keys' order, each took three times its bytes
 
 Encode = Callable[[Sequence[Sequence[str]]], Iterable[tuple[int, np.ndarray]]]  # batches → (number of one, its vectors)
 

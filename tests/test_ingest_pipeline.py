@@ -247,6 +247,14 @@ def test_vectors_come_in_the_order_of_the_texts_whatever_the_order_of_the_batche
     assert missing == 35 and sorted(asked) == sorted(set(texts))
 
 
+def test_a_vector_takes_little_more_than_its_own_bytes_in_the_cache(tmp_path):
+    texts, embedder = [f"第{number}号门诊" for number in range(2000)], HashEmbedder(dimension=384)
+    with closing(IndexCache(tmp_path / "cache.sqlite")) as cache:
+        cache.embedded(texts, embedder)
+    held = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert held < 1.2 * len(texts) * 4 * embedder.dimension
+
+
 def test_a_damaged_cache_is_begun_anew_and_gives_no_wrong_vector(tmp_path):
     path, texts = tmp_path / "cache.sqlite", [f"第{number}楼" for number in range(200)]
     with closing(IndexCache(path)) as cache:
