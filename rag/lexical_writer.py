@@ -20,7 +20,8 @@ import numpy as np
 from rag.lexical import LexicalIndex
 from rag.sorted_arrays import union_of
 
-POSTINGS_AT_ONCE = 24_000_000  # some 20 bytes each, while they are counted and while they are merged
+POSTINGS_AT_ONCE = 24_000_000  # some 20 bytes each while they are counted
+_MERGED_SHARE = 6  # of that is merged at once: smaller pieces stay in the processor's cache
 
 
 def write_words(
@@ -126,7 +127,7 @@ def _merge(folder: Path, parts: Sequence[_Part], at_once: int) -> None:
     with (folder / "rows.npy").open("wb") as rows_file, (folder / "counts.npy").open("wb") as counts_file:
         _write_header(rows_file, np.int32, int(starts[-1]))
         _write_header(counts_file, np.uint8, int(starts[-1]))
-        for low, high in pairwise(_cuts(starts, at_once)):
+        for low, high in pairwise(_cuts(starts, -(-at_once // _MERGED_SHARE))):
             rows, counts = _joined(parts, tokens[low:high], starts[low : high + 1])
             rows.tofile(rows_file)
             counts.tofile(counts_file)
@@ -140,7 +141,7 @@ def _joined(parts: Sequence[_Part], tokens: np.ndarray, starts: np.ndarray) -> t
     for part in parts:
         places, sizes, part_rows, part_counts = part.between(tokens)
         begins = np.cumsum(sizes) - sizes
-        targets = np.repeat(free[places] - begins, sizes) + np.arange(len(part_rows))
+        targets = np.repeat((free[places] - begins).astype(np.int32), sizes) + np.arange(len(part_rows), dtype=np.int32)
         rows[targets], counts[targets] = part_rows, part_counts
         free[places] += sizes
     return rows, counts
