@@ -103,6 +103,19 @@ def test_a_build_whose_vectors_do_not_come_leaves_the_old_generation_serving_and
     assert [passage.text for passage in PassageIndex.open(tmp_path).passages] == ["头痛", "咳嗽"]
 
 
+def test_what_a_killed_build_left_behind_is_gone_before_the_next_one_wants_its_room(tmp_path):
+    left = tmp_path / "generations" / ".building-0" / "lexical" / "runs-1"
+    left.mkdir(parents=True)
+    seen = []
+
+    def embed(texts):
+        seen.extend(path.name for path in (tmp_path / "generations").iterdir())
+        return blocks(texts)
+
+    write(tmp_path, "1", None, (), documents(["头痛"]), embed)
+    assert seen == [".building-1"]
+
+
 def test_half_a_character_does_not_stop_a_build(tmp_path):
     write(tmp_path, "1", None, (), documents(["头痛\ud83d三天", "咳嗽"]))
     assert [passage.text for passage in PassageIndex.open(tmp_path).passages] == ["头痛?三天", "咳嗽"]
