@@ -57,6 +57,13 @@ def test_a_word_of_very_many_texts_is_merged_in_one_piece(tmp_path):
     assert bytes_in(tmp_path) == bytes_in(tmp_path / "whole")
 
 
+def test_every_text_of_a_very_common_word_is_scored():
+    one, many = LexicalIndex.build(["痛"]), 200_000
+    rows, ones = np.arange(many, dtype=np.int32), np.ones(many, dtype=np.int32)
+    scores = LexicalIndex(one.tokens, np.array([0, many]), rows, ones.astype(np.uint8), ones).scores("痛")
+    assert len(scores) == many and scores.min() == scores.max() > 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=6), WORDS)
 def test_the_share_covered_is_what_the_texts_say(texts, question):
