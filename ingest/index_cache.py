@@ -6,8 +6,9 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -19,13 +20,15 @@ CACHE = "cache.sqlite"
 TEXTS_PER_COMMIT = 1024  # embedded between two commits: what a killed rebuild loses at most
 FILES_PER_COMMIT = 16
 _KEYS_PER_QUERY = 500
+_TEXTS_PER_LOOK = 4096
 _SPARE = 10_000  # vectors of texts no longer in the index that are kept before they are swept out
 _SCHEMA = """
+PRAGMA page_size = 16384;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
-CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, checksum INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, checksum INTEGER);
 CREATE TABLE IF NOT EXISTS readings (key TEXT PRIMARY KEY, document BLOB);
-"""
+"""  # vectors in the order they came, on pages that hold ten: kept in the keys' order, each took three times its bytes
 
 Encode = Callable[[Sequence[Sequence[str]]], Iterable[tuple[int, np.ndarray]]]  # batches → (number of one, its vectors)
 
@@ -49,33 +52,25 @@ class IndexCache:
         embedder: Embedder,
         step: Callable[[int, int], None] = lambda done, total: None,
         encode: Encode | None = None,
-    ) -> tuple[np.ndarray, int]:
-        """(texts, dimension) float32 of unit length, and how many texts had to be embedded because they never were.
+    ) -> tuple[Iterator[np.ndarray], int]:
+        """The texts' vectors in order, some at a time, (n, dimension) float32 of unit length; and how many texts had to
+        be embedded because they never were, which is done before this returns.
 
         encode: embeds many batches, in any order; the embedder itself does, one after another, where it is None.
         """
-        rows = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
-        keys = [_key_of(embedder.fingerprint, text) for text in texts]
-        known = self._vectors_of(keys, embedder.dimension)
-        for place, key in enumerate(keys):
-            if key in known:
-                rows[place] = known[key]
-        missing = list({key: place for place, key in enumerate(keys) if key not in known}.values())
-        starts = range(0, len(missing), self._texts_per_commit)
-        batches = [missing[start : start + self._texts_per_commit] for start in starts]
+        connection = None
+        while connection is not self._connection:  # where it is begun anew meanwhile, what was known is gone
+            connection, missing = self._connection, self._missing(texts, embedder)
+        batches = _Batches(texts, missing, self._texts_per_commit)
         done = 0
         encode = encode or (lambda batches: enumerate(map(embedder.encode_passages, batches)))
-        for number, vectors in encode([[texts[place] for place in places] for places in batches]):
-            places = batches[number]
-            rows[places] = vectors
-            self._store([(keys[place], rows[place].tobytes()) for place in places])
-            done += len(places)
+        for number, vectors in encode(batches):
+            batch = batches[number]
+            keys = (_key_of(embedder.fingerprint, text) for text in batch)
+            self._store(zip(keys, (vector.tobytes() for vector in np.asarray(vectors, dtype=np.float32)), strict=True))
+            done += len(batch)
             step(done, len(missing))
-        made = {keys[place]: rows[place] for place in missing}
-        for place, key in enumerate(keys):
-            if key in made:
-                rows[place] = made[key]
-        return rows, len(missing)
+        return self._vectors(texts, embedder), len(missing)
 
     def reading(self, key: str) -> SourceDocument | None:
         """A document that a rebuild which broke off had read already."""
@@ -120,6 +115,28 @@ class IndexCache:
         """Keeps what was read since the last commit, also where the rebuild broke off."""
         self._guarded(self._connection.commit)
         self._connection.close()
+
+    def _missing(self, texts: Sequence[str], embedder: Embedder) -> np.ndarray:
+        """The places of texts without a vector, ascending, each text once. What counts as one text is told by 64 bits:
+        where two differ all the same, the second is embedded when its turn comes in `_vectors`."""
+        short_keys, unknown = np.zeros(len(texts), dtype=np.uint64), np.zeros(len(texts), dtype=bool)
+        for places in _blocks(len(texts)):
+            keys = [_key_of(embedder.fingerprint, texts[place]) for place in places]
+            known = self._vectors_of(keys, embedder.dimension)
+            short_keys[places] = [int.from_bytes(key[:8], "little") for key in keys]
+            unknown[places] = [key not in known for key in keys]
+        found = np.flatnonzero(unknown)
+        return np.sort(found[np.unique(short_keys[found], return_index=True)[1]])
+
+    def _vectors(self, texts: Sequence[str], embedder: Embedder) -> Iterator[np.ndarray]:
+        """Read from the cache; one that it could not keep is made again."""
+        for places in _blocks(len(texts)):
+            keys = [_key_of(embedder.fingerprint, texts[place]) for place in places]
+            known = self._vectors_of(keys, embedder.dimension)
+            lost = {key: place for key, place in zip(keys, places, strict=True) if key not in known}
+            if lost:
+                known |= zip(lost, embedder.encode_passages([texts[place] for place in lost.values()]), strict=True)
+            yield np.array([known[key] for key in keys], dtype=np.float32)
 
     def _vectors_of(self, keys: Sequence[bytes], dimension: int) -> dict[bytes, np.ndarray]:
         found: dict[bytes, np.ndarray] = {}
@@ -166,6 +183,32 @@ class IndexCache:
             connection.close()
             raise
         return connection
+
+
+class _Batches(Sequence[list[str]]):
+    """Texts by the batch, each batch made when it is asked for."""
+
+    def __init__(self, texts: Sequence[str], places: np.ndarray, size: int) -> None:
+        self._texts, self._places, self._size = texts, places, size
+
+    def __len__(self) -> int:
+        return -(-len(self._places) // self._size)
+
+    @overload
+    def __getitem__(self, number: int) -> list[str]: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[list[str]]: ...
+    def __getitem__(self, number: int | slice) -> list[str] | list[list[str]]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(*number.indices(len(self)))]
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return [self._texts[place] for place in self._places[number * self._size : (number + 1) * self._size].tolist()]
+
+
+def _blocks(size: int) -> Iterator[range]:
+    for start in range(0, size, _TEXTS_PER_LOOK):
+        yield range(start, min(start + _TEXTS_PER_LOOK, size))
 
 
 def _key_of(fingerprint: str, text: str) -> bytes:

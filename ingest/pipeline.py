@@ -22,9 +22,10 @@ from ingest.remembered import Remembered, last_good, remembered_sources
 from ingest.shipped_vectors import with_shipped_vectors
 from ingest.stored import renamed, restored, stored_file, stored_knowledge, stored_unreadable
 from knowledge.departments import load_departments
+from rag.arrivals import text_to_embed
 from rag.embedder import Embedder
 from rag.engines import LOCAL, Engine, in_order
-from rag.generation_writer import Change, text_to_embed, write_generation
+from rag.generation_writer import Change, write_generation
 from rag.generations import KEPT_GENERATIONS, new_generation_name, remove_old
 from rag.manifest import FORMAT_VERSION, Manifest
 from rag.passage_index import ROUTING, PassageIndex
@@ -227,7 +228,7 @@ class _Rebuild:
                 yield stored_unreadable(read.result, file), ()
         next(ordered, None)  # at its end no worker is left
 
-    def _embed(self, texts: Sequence[str], cache: IndexCache) -> np.ndarray:
+    def _embed(self, texts: Sequence[str], cache: IndexCache) -> Iterator[np.ndarray]:
         begun = time.monotonic()
         embedder = self.embedder
         work = embedding_work(embedder, self.options.open_embedder or (lambda: embedder), self.limits)

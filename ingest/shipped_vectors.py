@@ -18,8 +18,8 @@ import numpy as np
 from ingest.knowledge_sources import knowledge_documents
 from ingest.splitting import passages_of
 from knowledge.departments import load_departments
+from rag.arrivals import text_to_embed
 from rag.embedder import DEFAULT_FOLDER, Embedder, load_embedder
-from rag.generation_writer import text_to_embed
 from rag.routing import phrases_of
 
 SHIPPED = DEFAULT_FOLDER.parent / "knowledge_vectors.npz"

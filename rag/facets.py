@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from array import array
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +44,6 @@ class Facet:
     starts: np.ndarray  # (v + 1,) int64
     rows: np.ndarray  # (pairs,) int32
 
-    @classmethod
-    def of(cls, pairs: Iterable[tuple[int, str]]) -> Facet:
-        """From (row, value) pairs."""
-        pairs = list(pairs)
-        values, codes = np.unique(np.array([value for _, value in pairs], dtype=np.str_), return_inverse=True)
-        return cls._sorted(values, codes, np.array([row for row, _ in pairs], dtype=np.int32))
-
     def updated(self, places: np.ndarray, new: Facet) -> Facet:
         """With new rows; places: for each old row its row from now on, -1 for one that goes."""
         values = union_of(self.values, new.values)
@@ -76,6 +72,22 @@ class Facet:
         return self.rows[self.starts[place] : self.starts[place + 1]]
 
 
+class _Column:
+    """A facet while its (row, value) pairs come, each value held once."""
+
+    def __init__(self) -> None:
+        self._codes: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+        self._code_of, self._rows = array("i"), array("i")
+
+    def add(self, row: int, value: str) -> None:
+        self._code_of.append(self._codes[value])
+        self._rows.append(row)
+
+    def facet(self) -> Facet:
+        values, places = np.unique(np.array(list(self._codes), dtype=np.str_), return_inverse=True)
+        return Facet._sorted(values, places[np.array(self._code_of, dtype=np.int64)], np.array(self._rows, np.int32))
+
+
 @dataclass(frozen=True)
 class Facets:
     """Every facet of a generation. size: rows in all."""
@@ -86,14 +98,15 @@ class Facets:
     @classmethod
     def of(cls, size: int, passages: Iterable[tuple[int, Passage]], also_in: Iterable[tuple[int, str]]) -> Facets:
         """From (row, passage) and from (row, further source) pairs."""
-        rows = list(passages)
-        pairs = {
-            LANGUAGE: ((row, passage.language) for row, passage in rows),
-            DEPARTMENT: ((row, department) for row, passage in rows for department in passage.departments),
-            SOURCE: ((row, passage.source_id) for row, passage in rows),
-            ALSO_IN: also_in,
-        }
-        return cls(size, {name: Facet.of(each) for name, each in pairs.items()})
+        columns = {name: _Column() for name in (LANGUAGE, DEPARTMENT, SOURCE, ALSO_IN)}
+        for row, passage in passages:
+            columns[LANGUAGE].add(row, passage.language)
+            columns[SOURCE].add(row, passage.source_id)
+            for department in passage.departments:
+                columns[DEPARTMENT].add(row, department)
+        for row, source in also_in:
+            columns[ALSO_IN].add(row, source)
+        return cls(size, {name: column.facet() for name, column in columns.items()})
 
     def updated(self, places: np.ndarray, new: Facets) -> Facets:
         """With new rows, and with the further sources told anew; places: as Facet.updated has it."""

@@ -68,7 +68,10 @@ def new_generation_name() -> str:
 
 
 def begin(index_dir: Path, name: str) -> Path:
-    """An empty folder in which a generation is written; readers do not see it."""
+    """An empty folder in which a generation is written; readers do not see it. What a killed build left behind goes:
+    the new one may want its room on the disk."""
+    for left in (index_dir / GENERATIONS).glob(".*"):
+        shutil.rmtree(left, ignore_errors=True)
     building = index_dir / GENERATIONS / f".building-{name}"
     building.mkdir(parents=True)
     return building

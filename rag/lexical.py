@@ -1,4 +1,4 @@
-"""BM25 over the words of texts (rag/words.py), in postings that can be updated."""
+"""BM25 over the words of texts (rag/words.py), in postings that can be merged (rag/lexical_writer.py)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,18 +14,18 @@ from typing import Literal
 
 import numpy as np
 
-from rag.sorted_arrays import union_of
 from rag.words import tokens_of
 
 _K1, _B = 1.2, 0.75  # how soon a word's repetitions stop counting, and how much longer texts need
-_TEXTS_PER_MERGE = 2000
+_TEXTS_AT_ONCE = 2000
+_POSTINGS_PER_STEP = 1 << 16  # scored at once: what stands between stays in the processor's cache
 _ARRAYS = ("tokens", "starts", "rows", "counts", "lengths")
 _NPY_HEADER = 128  # bytes
 
 
 @dataclass(frozen=True)
 class LexicalIndex:
-    """BM25 in Lucene's form (Robertson and Zaragoza 2009; idf never negative), over postings that can be updated.
+    """BM25 in Lucene's form (Robertson and Zaragoza 2009; idf never negative), over postings that can be merged.
 
     tokens: (v,) uint64 ascending, each token's hash; postings of token i: [starts[i]:starts[i + 1]] of
     rows (int32, ascending) and counts (uint8, at most 255); lengths: (n,) int32, tokens of each text.
@@ -40,36 +40,32 @@ class LexicalIndex:
 
     @classmethod
     def build(cls, texts: Iterable[str]) -> LexicalIndex:
-        """An index over texts, in their order."""
+        """An index over texts, in their order, all of it in memory."""
+        return next(cls.runs(texts, math.inf))
+
+    @classmethod
+    def runs(cls, texts: Iterable[str], postings: float) -> Iterator[LexicalIndex]:
+        """Indexes over texts, one stretch of them after the other: each ends once it has so many postings, which bounds
+        its memory (some 20 bytes each). At least one comes, be it empty."""
+        texts = iter(texts)
+        yield cls._next_run(texts, postings)
+        while len((run := cls._next_run(texts, postings)).lengths):
+            yield run
+
+    @classmethod
+    def _next_run(cls, texts: Iterator[str], postings: float) -> LexicalIndex:
         vocabulary: defaultdict[str, int] = defaultdict(itertools.count().__next__)
         parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         lengths: list[int] = []
-        texts = iter(texts)
-        while batch := [tokens_of(text) for text in itertools.islice(texts, _TEXTS_PER_MERGE)]:
+        held, at_once = 0, int(min(_TEXTS_AT_ONCE, postings))
+        while held < postings and (batch := [tokens_of(text) for text in itertools.islice(texts, at_once)]):
             parts.append(_counted(batch, vocabulary, len(lengths)))
             lengths += map(len, batch)
+            held += len(parts[-1][0])
         hashes = np.array([_hash_of(token) for token in vocabulary], dtype=np.uint64)
         tokens = np.sort(hashes)
         starts, rows, counts = _gathered(parts, np.searchsorted(tokens, hashes))
         return cls(tokens, starts, rows, counts, np.array(lengths, dtype=np.int32))
-
-    def updated(self, kept: np.ndarray, texts: Iterable[str]) -> LexicalIndex:
-        """The index over the texts of the kept rows (ascending) followed by new ones."""
-        old, new = self._only(kept), LexicalIndex.build(texts)
-        if not len(old.lengths):
-            return new
-        if not len(new.lengths):
-            return old
-        tokens = union_of(old.tokens, new.tokens)
-        old_starts, new_starts = old._starts_among(tokens), new._starts_among(tokens)
-        places = np.repeat(old_starts[1:], np.diff(new_starts))  # new rows follow the old ones of the same token
-        return LexicalIndex(
-            tokens,
-            old_starts + new_starts,
-            np.insert(old.rows, places, new.rows + np.int32(len(old.lengths))),
-            np.insert(old.counts, places, new.counts),
-            np.concatenate([old.lengths, new.lengths]),
-        )
 
     def save(self, folder: Path) -> None:
         """Arrays, no pickle."""
@@ -93,9 +89,11 @@ class LexicalIndex:
         """(n,) float32: the BM25 score of every text for a question."""
         scores = np.zeros(len(self.lengths), dtype=np.float32)
         for place, weight in self.query_weights(question).items():
-            here = slice(self.starts[place], self.starts[place + 1])
-            rows, counts = self.rows[here], self.counts[here]
-            scores[rows] += np.float32(weight) * (counts / (counts + self._norms[rows]))
+            end = int(self.starts[place + 1])
+            for start in range(int(self.starts[place]), end, _POSTINGS_PER_STEP):
+                here = slice(start, min(start + _POSTINGS_PER_STEP, end))
+                rows, counts = self.rows[here], self.counts[here]
+                scores[rows] += np.float32(weight) * (counts / (counts + self._norms[rows]))
         return scores
 
     def query_weights(self, question: str) -> dict[int, float]:
@@ -166,35 +164,6 @@ class LexicalIndex:
         """(n,) float32: what a count is weighed against, longer texts needing more."""
         usual = float(self.lengths.mean()) if len(self.lengths) else 1.0
         return (_K1 * (1 - _B + _B * self.lengths / (usual or 1.0))).astype(np.float32)
-
-    def _only(self, kept: np.ndarray) -> LexicalIndex:
-        """Without the rows that are not kept; kept ones are numbered anew in their order."""
-        if len(kept) == len(self.lengths):
-            return self
-        place = np.full(len(self.lengths), -1, dtype=np.int32)
-        place[kept] = np.arange(len(kept), dtype=np.int32)
-        rows = place[self.rows]
-        stays = rows >= 0
-        gone = (
-            np.searchsorted(self.starts, np.flatnonzero(~stays), side="right") - 1
-        )  # the token of each posting that goes
-        starts = self.starts.copy()
-        starts[1:] -= np.cumsum(np.bincount(gone, minlength=len(self.tokens)))
-        used = np.diff(starts) > 0
-        rows = rows[stays]  # the one before goes: it is the largest array here
-        return LexicalIndex(
-            self.tokens[used],
-            np.concatenate([[0], starts[1:][used]]).astype(np.int64),
-            rows,
-            self.counts[stays],
-            self.lengths[kept],
-        )
-
-    def _starts_among(self, tokens: np.ndarray) -> np.ndarray:
-        """(tokens + 1,) where each of more tokens' postings begin in this index's own arrays."""
-        sizes = np.zeros(len(tokens), dtype=np.int64)
-        sizes[np.searchsorted(tokens, self.tokens)] = np.diff(self.starts)
-        return np.concatenate([[0], np.cumsum(sizes)])
 
 
 def _counted(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,19 +16,20 @@ class Likeness:
     keys: np.ndarray
 
     @classmethod
-    def of(cls, keys: Iterable[Iterable[int]]) -> Likeness:
-        """From each row's keys."""
-        pairs = [(row, key) for row, own in enumerate(keys) for key in set(own)]
-        return cls(
-            np.array([row for row, _ in pairs], dtype=np.int32), np.array([key for _, key in pairs], dtype=np.uint64)
-        )
+    def nothing(cls) -> Likeness:
+        """Of no rows."""
+        return cls(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.uint64))
+
+    def only(self, kept: np.ndarray) -> Likeness:
+        """Of the kept rows (ascending), numbered anew in their order."""
+        stays = np.isin(self.rows, kept)
+        return Likeness(np.searchsorted(kept, self.rows[stays]).astype(np.int32), self.keys[stays])
 
     def updated(self, kept: np.ndarray, new: Likeness) -> Likeness:
         """Of the kept rows (ascending) followed by new ones."""
-        stays = np.isin(self.rows, kept)
-        rows = np.searchsorted(kept, self.rows[stays]).astype(np.int32)
+        old = self.only(kept)
         return Likeness(
-            np.concatenate([rows, new.rows + np.int32(len(kept))]), np.concatenate([self.keys[stays], new.keys])
+            np.concatenate([old.rows, new.rows + np.int32(len(kept))]), np.concatenate([old.keys, new.keys])
         )
 
     def alike(self, present: Likeness, staying: np.ndarray) -> tuple[list[int], list[int]]:

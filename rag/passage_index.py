@@ -110,7 +110,7 @@ class PassageIndex:
 
     @cached_property
     def keys(self) -> np.ndarray:
-        """(n,) uint64; see rag.generation_writer.keys_of."""
+        """(n,) uint64; see rag.arrivals.key_of."""
         return np.asarray(np.load(self.folder / KEYS, allow_pickle=False))
 
     @cached_property

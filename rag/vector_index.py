@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from rag.inverted_lists import ROWS_PER_BLOCK, ROWS_PER_RUN, KeptEntries, write_lists
+
 EXACT_UP_TO = 200_000  # rows; an exact search of so many takes about 15 ms on one thread at 256 dimensions
 VECTORS, LISTS = "vectors.faiss", "lists.faiss"
 LISTS_PER_ROOT = 4  # inverted lists per square root of the rows
@@ -19,7 +21,6 @@ PROBED_SHARE = 0.04  # of the lists a query looks into, at least PROBED_LEAST
 PROBED_LEAST = 32
 REFINED = 8  # candidates per result, scored again with the exact vectors
 RETRAIN_GROWTH = 2.0  # the lists are learnt anew once there are so many times more or fewer rows than they were for
-ROWS_PER_BLOCK = 16_384
 _ROWS_AT = 8  # in the file's header, after its name and the dimension
 _FEW = 0.05  # share of the rows below which a filtered search computes their scores directly
 
@@ -40,8 +41,9 @@ class VectorIndex:
         exact_up_to: int = EXACT_UP_TO,
         before: VectorIndex | None = None,
         kept: np.ndarray | None = None,
+        rows_per_run: int = ROWS_PER_RUN,
     ) -> VectorIndex:
-        """Writes an index into a folder and opens it; in memory are one block, and the lists where there are any.
+        """Writes an index into a folder and opens it; in memory is one block, or what lists are learnt from and a run of them.
 
         blocks: (rows, dimension) float32 of unit length each; before: an older index whose lists may be used again;
         kept: (m,) its rows, ascending, that are the first m of the new ones.
@@ -52,11 +54,12 @@ class VectorIndex:
             return index
         faiss = _faiss()
         with _threads_of(faiss, os.cpu_count() or 1):
-            lists = _carried_lists(faiss, before, kept, len(index)) or _learnt_lists(faiss, index.vectors)
-            for block in blocks_of(index.vectors[lists.ntotal :]):
-                lists.add(block)
-        faiss.write_index(lists, str(folder / LISTS))
-        return cls(index.flat, lists)
+            lists, entries = _carried_lists(faiss, before, kept, len(index)) or (
+                _learnt_lists(faiss, index.vectors),
+                None,
+            )
+            write_lists(faiss, folder / LISTS, lists, index.vectors, entries, rows_per_run)
+        return cls.load(folder)
 
     @classmethod
     def load(cls, folder: Path) -> VectorIndex:
@@ -166,8 +169,10 @@ def _learnt_lists(faiss: Any, vectors: np.ndarray) -> Any:
     return lists
 
 
-def _carried_lists(faiss: Any, before: VectorIndex | None, kept: np.ndarray | None, size: int) -> Any:
-    """Older lists with the kept rows alone, under their new numbers, where their centres still fit; else None.
+def _carried_lists(
+    faiss: Any, before: VectorIndex | None, kept: np.ndarray | None, size: int
+) -> tuple[Any, KeptEntries] | None:
+    """Older lists, empty, and what they hold of the kept rows under their new numbers, where their centres still fit.
 
     To look for each vector's list again would cost more than all the rest of an update.
     """
@@ -178,19 +183,11 @@ def _carried_lists(faiss: Any, before: VectorIndex | None, kept: np.ndarray | No
         return None
     places = np.full(len(before), -1, dtype=np.int64)
     places[kept] = np.arange(len(kept))
-    old, lists = before.lists.invlists, _empty_lists(faiss, before.flat.d, before.lists.nlist)
+    lists = _empty_lists(faiss, before.flat.d, before.lists.nlist)
     lists.quantizer.add(before.lists.quantizer.reconstruct_n(0, lists.nlist))
     faiss.copy_array_to_vector(faiss.vector_to_array(before.lists.sq.trained), lists.sq.trained)
     lists.is_trained = True
-    for number in range(lists.nlist):
-        count = old.list_size(number)
-        if count:
-            rows = places[faiss.rev_swig_ptr(old.get_ids(number), count)]
-            codes = faiss.rev_swig_ptr(old.get_codes(number), count * old.code_size).reshape(count, -1)[rows >= 0]
-            rows = rows[rows >= 0]
-            lists.invlists.add_entries(number, len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(codes))
-    lists.ntotal = len(kept)
-    return lists
+    return lists, KeptEntries(faiss, before.lists, places)
 
 
 class _Held:

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,11 +216,9 @@ class PassageVectorStore(VectorStore):
 
                 copy_generation(PassageIndex.open(self.index_dir), self._store)
 
-    def _embedded(self, texts: Sequence[str]) -> np.ndarray:
-        vectors = np.zeros((len(texts), self._embedder.dimension), dtype=np.float32)
+    def _embedded(self, texts: Sequence[str]) -> Iterator[np.ndarray]:
         for start in range(0, len(texts), _BATCH):
-            vectors[start : start + _BATCH] = self._embedder.encode_passages(texts[start : start + _BATCH])
-        return vectors
+            yield self._embedder.encode_passages(texts[start : start + _BATCH])
 
 
 def _manifest(base: PassageIndex | None, embedder: Embedder) -> Manifest:

@@ -227,20 +227,45 @@ def test_a_killed_rebuild_goes_on_where_it_was(tmp_path):
     cache.close()
     again = IndexCache(tmp_path / "cache.sqlite", texts_per_commit=10)
     vectors, missing = again.embedded(texts, HashEmbedder())
-    assert missing == 10 and np.array_equal(vectors, HashEmbedder().encode_passages(texts))
+    assert missing == 10 and np.array_equal(np.concatenate(list(vectors)), HashEmbedder().encode_passages(texts))
+
+
+def test_vectors_come_in_the_order_of_the_texts_whatever_the_order_of_the_batches_and_no_text_is_embedded_twice(
+    tmp_path,
+):
+    texts = [f"第{number % 35}号门诊" for number in range(50)]
+    asked = []
+
+    def backwards(batches):
+        for number in reversed(range(len(batches))):
+            asked.extend(batches[number])
+            yield number, HashEmbedder().encode_passages(batches[number])
+
+    with closing(IndexCache(tmp_path / "cache.sqlite", texts_per_commit=10)) as cache:
+        vectors, missing = cache.embedded(texts, HashEmbedder(), encode=backwards)
+        assert np.array_equal(np.concatenate(list(vectors)), HashEmbedder().encode_passages(texts))
+    assert missing == 35 and sorted(asked) == sorted(set(texts))
+
+
+def test_a_vector_takes_little_more_than_its_own_bytes_in_the_cache(tmp_path):
+    texts, embedder = [f"第{number}号门诊" for number in range(2000)], HashEmbedder(dimension=384)
+    with closing(IndexCache(tmp_path / "cache.sqlite")) as cache:
+        cache.embedded(texts, embedder)
+    held = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert held < 1.2 * len(texts) * 4 * embedder.dimension
 
 
 def test_a_damaged_cache_is_begun_anew_and_gives_no_wrong_vector(tmp_path):
     path, texts = tmp_path / "cache.sqlite", [f"第{number}楼" for number in range(200)]
     with closing(IndexCache(path)) as cache:
-        right, _ = cache.embedded(texts, HashEmbedder())
+        right = np.concatenate(list(cache.embedded(texts, HashEmbedder())[0]))
     rng = random.Random(3)
     for _ in range(30):
         raw = bytearray(path.read_bytes())
         raw[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
         path.write_bytes(raw)
         with closing(IndexCache(path)) as cache:
-            assert np.array_equal(cache.embedded(texts, HashEmbedder())[0], right)
+            assert np.array_equal(np.concatenate(list(cache.embedded(texts, HashEmbedder())[0])), right)
 
 
 def test_the_plan_says_what_a_rebuild_then_does(folder, tmp_path):

@@ -6,6 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
+from rag.inverted_lists import write_lists
 from rag.vector_index import VectorIndex, blocks_of
 
 RNG = np.random.default_rng(4)
@@ -48,6 +49,20 @@ def test_the_file_of_vectors_is_the_one_faiss_itself_would_write(tmp_path):
     flat.add(VECTORS)
     written(tmp_path, VECTORS)
     assert (tmp_path / "vectors.faiss").read_bytes() == faiss.serialize_index(flat).tobytes()
+
+
+@pytest.mark.parametrize("count, lists, rows_per_run", [(4000, 20, 700), (4000, 20, 10_000), (30, 90, 7), (0, 5, 7)])
+def test_the_file_of_lists_is_the_one_faiss_itself_would_write_in_however_many_runs(
+    tmp_path, count, lists, rows_per_run
+):
+    inverted = faiss.index_factory(32, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
+    inverted.train(VECTORS)
+    write_lists(faiss, tmp_path / "lists", inverted, VECTORS[:count], rows_per_run=rows_per_run)
+    inverted = faiss.index_factory(32, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
+    inverted.train(VECTORS)
+    inverted.add(VECTORS[:count])
+    assert (tmp_path / "lists").read_bytes() == faiss.serialize_index(inverted).tobytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["lists"]
 
 
 @pytest.mark.parametrize("share", [None, 0.5, 0.01])

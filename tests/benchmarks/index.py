@@ -139,7 +139,8 @@ def embed(work: Path, minutes: float) -> dict[str, float]:
             embedder if spent["embedding_s"] <= 60 * minutes else known_alone,
         )
         try:
-            taken, (vectors[here], new) = seconds("embedding", lambda: cache.embedded(texts[here], using))  # noqa: B023
+            taken, (found, new) = seconds("embedding", lambda: cache.embedded(texts[here], using))  # noqa: B023
+            vectors[here] = np.concatenate(list(found))
         except TimeoutError:
             break
         done, made = min(here.stop, len(texts)), made + new

@@ -18,8 +18,10 @@ import math
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,8 @@ ROWS_AT_ONCE = 8192
 _CLAUSE = re.compile(r"[^。！？；，.!?;,]+[。！？；，.!?;,]*")
 SLOPES = {  # what is drawn and whose growth is told: figure -> what it is
     "build_cpu_s": "build, s of one core",
-    "build_peak_mb": "build, peak MB",
+    "build_peak_mb": "build, peak MB with pages of files",
+    "build_own_peak_mb": "build, peak MB of its own",
     "update_cpu_s": f"update of {CHANGED_PASSAGES:,} passages, s of one core",
     "open_cpu_s": "open, s of one core",
     "hybrid_p50_cpu_ms": "hybrid query p50, ms of one core",
@@ -85,16 +88,14 @@ def build(real: Path, work: Path, size: int) -> dict[str, float]:
     from rag.generation_writer import Change, write_generation
 
     grown, folder = Grown(real), work / f"index-{size}"
-    held = np.lib.format.open_memmap(work / "vectors.npy", mode="w+", dtype=np.float32, shape=(size, 384))
-    for start, rows in zip(range(0, size, ROWS_AT_ONCE), _even(grown.rows(size)), strict=True):
-        held[start : start + len(rows)] = rows
     arriving = _documents(grown.passages(size), size)
-    change = Change(None, (), arriving, lambda texts: held, list, lambda passage: ())
-    taken, _ = seconds("build", lambda: write_generation(folder, _manifest(), change))
-    (work / "vectors.npy").unlink()
+    change = Change(None, (), arriving, lambda texts: grown.rows(size), list, lambda passage: ())
+    own = _Highest("RssAnon")
+    with own:
+        taken, _ = seconds("build", lambda: write_generation(folder, _manifest(), change))
     generation = next((folder / "generations").iterdir())
     disk = sum(path.stat().st_size for path in generation.rglob("*") if path.is_file()) / 1e6
-    return {**taken, "build_peak_mb": _memory("VmHWM"), "disk_mb": disk}
+    return {**taken, "build_peak_mb": _memory("VmHWM"), "build_own_peak_mb": own.megabytes, "disk_mb": disk}
 
 
 def update(real: Path, work: Path, size: int) -> dict[str, float]:
@@ -109,13 +110,15 @@ def update(real: Path, work: Path, size: int) -> dict[str, float]:
     arriving = _documents(texts, CHANGED_PASSAGES, "new")
     vectors = with_noise(grown.vectors[:CHANGED_PASSAGES], np.random.default_rng(6))
     gone = np.random.default_rng(7).choice(size // PASSAGES_PER_DOCUMENT, count, replace=False).tolist()
-    change = Change(base, gone, arriving, lambda texts: vectors, list, lambda passage: ())
-    taken, _ = seconds("update", lambda: write_generation(folder, _manifest(), change, keep=1))
-    return {**taken, "update_peak_mb": _memory("VmHWM")}
+    change = Change(base, gone, arriving, lambda texts: [vectors], list, lambda passage: ())
+    own = _Highest("RssAnon")
+    with own:
+        taken, _ = seconds("update", lambda: write_generation(folder, _manifest(), change, keep=1))
+    return {**taken, "update_peak_mb": _memory("VmHWM"), "update_own_peak_mb": own.megabytes}
 
 
 def read(real: Path, work: Path, size: int) -> dict[str, Any]:
-    """Opening, and questions cut out of real passages, asked of one reader."""
+    """Opening, and questions cut out of real passages, asked of one reader, and then all of them a second time."""
     from rag.embedder import load_embedder
     from rag.passage_index import PassageIndex
     from rag.retriever import HybridSearch
@@ -132,7 +135,10 @@ def read(real: Path, work: Path, size: int) -> dict[str, Any]:
         "hybrid": lambda query: search.search(query, K),
     }
     times = {
-        f"{kind}_{name}": value for kind, ask in timed.items() for name, value in timed_queries(ask, queries).items()
+        f"{kind}_{turn}{name}": value
+        for turn in ("first_", "")  # a file's pages come into a process's sight when it first looks at them
+        for kind, ask in timed.items()
+        for name, value in timed_queries(ask, queries).items()
     }
     exact = index.vectors.flat.search(np.array(list(vectors.values())), K)[1].tolist()
     found = [[row for row, _ in index.nearest(vector, K)] for vector in vectors.values()]
@@ -163,18 +169,6 @@ def _documents(texts: Iterator[str], size: int, name: str = "s") -> Iterator[tup
         yield StoredDocument(source_id, "generated", "", {"quarantined": []}, sections), passages
 
 
-def _even(parts: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same rows, ROWS_AT_ONCE at a time."""
-    rest = np.zeros((0, 384), dtype=np.float32)
-    for part in parts:
-        rest = np.concatenate([rest, part])
-        while len(rest) >= ROWS_AT_ONCE:
-            yield rest[:ROWS_AT_ONCE]
-            rest = rest[ROWS_AT_ONCE:]
-    if len(rest):
-        yield rest
-
-
 def _manifest() -> Any:
     from rag.generations import new_generation_name
     from rag.manifest import FORMAT_VERSION, Manifest
@@ -182,10 +176,34 @@ def _manifest() -> Any:
     return Manifest(FORMAT_VERSION, new_generation_name(), "grown", "grown", 384, "", "", "", ())
 
 
+class _Highest:
+    """The most of a kind of this process's memory that was seen while it ran, looked at ten times a second."""
+
+    def __init__(self, name: str) -> None:
+        self.megabytes, self._name, self._over = 0.0, name, threading.Event()
+        self._looking = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> None:
+        self._looking.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._looking.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            self.megabytes = max(self.megabytes, _memory(self._name))
+
+
 def _memory(name: str) -> float:
     """Megabytes, of this process."""
     found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.M)
     return int(found[1]) / 1024 if found else math.nan
+
+
+def _disk_for_update(work: Path, size: int) -> float:
+    """Bytes: a second generation, and as much again left for others."""
+    return 2e6 * float(json.loads((work / f"{size}-build.json").read_text())["disk_mb"])
 
 
 def slope(sizes: Sequence[int], values: Sequence[float]) -> float:
@@ -200,14 +218,15 @@ def draw(path: Path, found: dict[int, dict[str, Any]]) -> None:
     panels = {
         "seconds of one core": ("build_cpu_s", "update_cpu_s", "open_cpu_s"),
         "query p50, ms of one core": ("hybrid_p50_cpu_ms", "dense_p50_cpu_ms", "words_p50_cpu_ms"),
-        "MB": ("disk_mb", "build_peak_mb", "private_mb"),
+        "MB": ("disk_mb", "build_own_peak_mb", "private_mb"),
     }
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.6))
     for panel, (title, names) in zip(axes, panels.items(), strict=True):
         for name in names:
-            values = [found[size][name] for size in sizes]
-            label = f"{SLOPES[name].split(', ')[0]} (n^{slope(sizes, values):.2f})"
-            panel.loglog(sizes, values, marker="o", label=label)
+            measured = {size: found[size][name] for size in sizes if name in found[size]}
+            values = list(measured.values())
+            label = f"{SLOPES[name].split(', ')[0]} (n^{slope(list(measured), values):.2f})"
+            panel.loglog(list(measured), values, marker="o", label=label)
         panel.set(title=title, xlabel="passages")
         panel.legend(fontsize=7)
         panel.grid(alpha=0.3)
@@ -232,6 +251,9 @@ def main() -> None:
             kept = asked.work / f"{size}-{step}.json"
             if kept.is_file():
                 continue
+            if step == "update" and shutil.disk_usage(asked.work).free < _disk_for_update(asked.work, size):
+                print(f"{size} {step}: left out, there is no room for a second generation", file=sys.stderr, flush=True)
+                continue
             command = [sys.executable, "-m", "tests.benchmarks.scaling", "--real", str(asked.real)]
             command += ["--work", str(asked.work), "--sizes", str(size), "--step", step]
             out = subprocess.run(command, capture_output=True, text=True)
@@ -239,23 +261,26 @@ def main() -> None:
                 raise SystemExit(f"{size} {step}: {out.stderr[-2000:]}")
             kept.write_text(out.stdout.splitlines()[-1])
             print(f"{size} {step}: {kept.read_text()}", file=sys.stderr, flush=True)
-    kept_sizes = sorted({int(path.name.split("-")[0]) for path in asked.work.glob("*-update.json")})
+    sizes = sorted({int(path.name.split("-")[0]) for path in asked.work.glob("*-read.json")})
     found = {
         size: {
             name: value
             for step in STEPS
-            for name, value in json.loads((asked.work / f"{size}-{step}.json").read_text()).items()
+            if (kept := asked.work / f"{size}-{step}.json").is_file()
+            for name, value in json.loads(kept.read_text()).items()
         }
-        for size in kept_sizes
+        for size in sizes
     }
-    print(f"{'what':44} {' '.join(f'{size:>12,}' for size in kept_sizes)}  grows with")
+    print(f"{'what':44} {' '.join(f'{size:>12,}' for size in sizes)}  grows with")
     for name in dict.fromkeys(name for row in found.values() for name in row):
-        values = [found[size][name] for size in kept_sizes]
+        measured = {size: found[size][name] for size in sizes if name in found[size]}
+        values = list(measured.values())
         if isinstance(values[0], str):
             print(f"{name:44} {' | '.join(values)}")
             continue
-        power = f"n^{slope(kept_sizes, values):.2f}" if name in SLOPES and len(values) > 1 else ""
-        print(f"{SLOPES.get(name, name):44} {' '.join(f'{value:12,.3f}' for value in values)}  {power}")
+        power = f"n^{slope(list(measured), values):.2f}" if name in SLOPES and len(values) > 1 else ""
+        cells = (f"{measured[size]:12,.3f}" if size in measured else " " * 12 for size in sizes)
+        print(f"{SLOPES.get(name, name):44} {' '.join(cells)}  {power}")
     if asked.chart:
         draw(asked.chart, found)
 
