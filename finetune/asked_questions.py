@@ -7,11 +7,13 @@ serving asks no model then either.
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from finetune.cited_answers import MOST_SENTENCES, CitedRow, as_dialogue, passes, with_altered_words
+from finetune.cited_answers import MOST_SENTENCES, SHUFFLED_SHARE, CitedRow, as_dialogue, passes, with_altered_words
 from finetune.grounding import Grounded, GroundingRules, Progress
 from knowledge.errors import InvalidUsage
 from rag.assistant import Assistant
@@ -44,14 +46,21 @@ def answered_records(
 def _rows(
     assistant: Assistant, questions: list[str], rules: GroundingRules, left_out: Counter[str], progress: Progress
 ) -> Iterator[CitedRow]:
-    questions = questions[: rules.at_most]
+    questions, rng = questions[: rules.at_most], random.Random(rules.seed)
     for number, question in enumerate(questions):
         progress("questions", number, len(questions))
         row = answered_row(assistant, question, rules.passages)
         if row is None:
             left_out["the documents do not answer"] += 1
         else:
-            yield row
+            yield in_any_order(row, rng) if rng.random() < SHUFFLED_SHARE else row
+
+
+def in_any_order(row: CitedRow, rng: random.Random) -> CitedRow:
+    """The row with its passages in another order, and the answer's keys after it."""
+    passages = list(row.evidence.passages)
+    rng.shuffle(passages)
+    return replace(row, evidence=replace(row.evidence, passages=tuple(passages)))
 
 
 def answered_row(assistant: Assistant, question: str, passages: int) -> CitedRow | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from finetune.asked_questions import answered_records, questions_in
+from finetune.asked_questions import answered_records, answered_row, in_any_order, questions_in
 from finetune.cited_answers import cited_records, cited_rows, with_altered_words
 from finetune.cleaning import prescribing
 from finetune.grounding import Grounded, GroundingRules
@@ -132,6 +132,17 @@ def test_a_real_question_is_answered_as_serving_would_and_an_unanswerable_one_gi
     made = answered_records(assistant, list(questions_in(file)), RULES)
     assert len(made.records) == 1 and made.left_out["the documents do not answer"] == 1
     assert admitted_share(made.records[0].targets[0], made.records[0].passages) == 1.0
+
+
+def test_a_row_in_another_order_cites_the_same_passages_by_their_new_numbers(assistant):
+    import random
+
+    row = answered_row(assistant, "感冒了平时要注意什么", 6)
+    assert row is not None
+    others = [in_any_order(row, random.Random(seed)) for seed in range(6)]
+    assert {other.answer for other in others} == {row.answer} and len({other.text for other in others}) > 1
+    for other in others:
+        assert admitted_share(other.text, [one.text for one in other.evidence.keyed().values()]) == 1.0
 
 
 def test_a_row_without_a_question_is_named_by_file_and_line(tmp_path):
