@@ -15,6 +15,7 @@ from knowledge.urgency import UrgencyLevel
 from rag.near_flags import MissingFact, WeighedSign
 from rag.red_flag_matcher import Findings
 from rag.statements import BETWEEN, DANGER, QuestionBank
+from rag.told_options import told_already
 
 MAX_QUESTIONS = 5
 DECIDED = 0.75  # share of the leading department at which no more is asked about departments
@@ -160,6 +161,8 @@ def _about_departments(situation: Situation) -> Iterator[_Candidate]:
         return
     leading = {entry.department.id: entry.score for entry in ranked[:LEADING]}
     for question in _questions_of(ranked[:LEADING], situation.episode.asked):
+        if told_already(question, situation.findings.text):
+            continue
         yield _Candidate(expected_gain(question, leading), question.id, question)
 
 

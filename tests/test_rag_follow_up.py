@@ -19,6 +19,7 @@ from rag.follow_up import Situation, entropy, expected_gain, next_question, put
 from rag.near_flags import missing_facts, weighed_signs
 from rag.red_flag_matcher import RedFlagMatcher
 from rag.statements import QuestionBank, answered, chosen_option, is_denial
+from rag.told_options import told_already
 from rag.wording import normalise
 
 DEPARTMENTS = load_departments()
@@ -119,3 +120,42 @@ def test_an_answer_says_what_was_asked_and_not_sure_says_nothing():
     assert "冷汗" in both.said and "晕倒" in both.said  # a bare yes may mean any of them
     none = answered("都没有", danger, BANK, {})
     assert none.said == "" and is_denial(none, BANK)
+
+
+JOINT = next(one for one in DEPARTMENTS["sports_medicine"].questions if one.id == "sports_medicine_joint")
+
+
+@pytest.mark.parametrize("said", ["膝盖疼，上下楼不舒服", "my knee hurts when i climb stairs", "both ankles ache"])
+def test_who_named_the_joint_is_not_asked_which(said):
+    assert told_already(JOINT, normalise(said))
+
+
+@pytest.mark.parametrize("said", ["关节疼", "膝盖和手腕都疼", "the joint pain came back", "my knee and my wrist hurt"])
+def test_who_named_none_or_several_is_asked(said):
+    assert not told_already(JOINT, normalise(said))
+
+
+def test_a_yes_or_no_is_never_told_by_a_word_that_happens_to_be_said():
+    yes_or_no = FollowUpQuestion(
+        id="q",
+        ask=TEXT,
+        why=TEXT,
+        options=(
+            AnswerOption(zh="有", en="Yes", effect={}),
+            AnswerOption(zh="没有，只是走多了酸", en="No, it aches", effect={}),
+        ),
+    )
+    assert not told_already(yes_or_no, normalise("膝盖疼，没有摔过，有点肿"))
+
+
+def test_a_question_whose_answer_may_be_an_emergency_is_always_asked():
+    lists = (
+        AnswerOption(zh="手、脚或腿", en="Hand, foot or leg", effect={}),
+        AnswerOption(zh="头或脸", en="Head or face", effect={"emergency": 3}),
+    )
+    assert not told_already(FollowUpQuestion(id="q", ask=TEXT, why=TEXT, options=lists), normalise("手烫了"))
+
+
+def test_half_an_answer_is_none():
+    spirits = next(one for one in DEPARTMENTS["tcm_paediatrics"].questions if "精神" in one.ask.zh)
+    assert not told_already(spirits, normalise("孩子发烧两天了"))
