@@ -209,7 +209,7 @@ def test_with_nobody_there_a_countdown_is_seen_and_the_screen_clears_the_draft_t
         page.get_by_text("没有人在用吗").first.wait_for()
         _keep(page, "screen_idle_zh")
         page.get_by_role("button", name="我还在").click()
-        assert page.get_by_text("膝盖上下楼梯疼").is_visible()
+        assert page.locator("#said-0").is_visible()
         page.get_by_text("这里已经清空").wait_for()
         page.locator("#said-0").wait_for(state="detached")
         assert not page.get_by_test_id("stChatInputTextArea").input_value()
