@@ -236,7 +236,7 @@ def test_an_abstention_is_not_altered():
 
 def test_the_tokens_of_an_answer_are_those_after_the_assistants_mark_up_to_the_end_mark():
     torch = pytest.importorskip("torch")
-    from finetune.stages.base import answer_tokens
+    from finetune.base_measures import answer_tokens
 
     _pad, end, system, user, assistant = range(5)
     row = [9, 9, end, system, 8, end, user, 8, 8, end, assistant, 7, 7, end, 9, user, 8, end, assistant, 7]
