@@ -14,10 +14,11 @@ from dataclasses import replace
 from finetune.records import DialogueRecord, Message
 from knowledge.prompts import answer_messages
 from knowledge.records import LANGUAGES
+from knowledge.script import HAN
 
 EXCHANGED = (2, 6)  # words of an answer, least and most
-_WORD = re.compile(r"[\u3400-\u9fff]{2}|(?<![A-Za-z])[a-z]{4,}(?![A-Za-z])")
-_NUMBER = re.compile(r"(?<![\[\d.])\d+(?![\]\d.])")
+_WORD = re.compile(rf"[{HAN}]{{2}}|(?<![A-Za-z])[a-z]{{4,}}(?![A-Za-z])")
+NUMBER = re.compile(r"(?<![\[\d.])\d+(?![\]\d.])")  # a whole number that is no key
 _KEY = re.compile(r"\[\d+\]")
 _FORM = "".join(message.content for language in LANGUAGES for message in answer_messages("", (), language, "", ""))
 
@@ -38,12 +39,12 @@ def altered(record: DialogueRecord, rng: random.Random) -> DialogueRecord:
         alike = [one for one in others if one.isascii() == word.isascii()]
         if alike:
             exchanges[word] = rng.choice(alike)
-    numbers = {number: _another(number, rng) for number in sorted(set(_NUMBER.findall(answer)))}
+    numbers = {number: _another(number, rng) for number in sorted(set(NUMBER.findall(answer)))}
 
     def told(text: str) -> str:
         for word, other in exchanges.items():
             text = text.replace(word, other)
-        return _NUMBER.sub(lambda found: numbers.get(found[0], found[0]), text)
+        return NUMBER.sub(lambda found: numbers.get(found[0], found[0]), text)
 
     messages = (Message("user", told(asked)), Message("assistant", told(answer)))
     return replace(record, messages=messages, passages=tuple(map(told, record.passages)))

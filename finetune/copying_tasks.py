@@ -19,6 +19,7 @@ from finetune.task_prompts import PASSAGE_QUESTIONS
 from knowledge.departments import load_departments
 from knowledge.prompts import ABSTAINS, NumberedPassage, answer_messages
 from knowledge.records import Language
+from knowledge.script import BETWEEN_SENTENCES, FULL_STOP, HAN, chinese_characters
 from knowledge.urgency import UrgencyLevel
 from rag.sentences import split_sentences
 
@@ -34,7 +35,7 @@ CHINESE_SHARE = 0.2  # of a text's letters, from which it counts as Chinese
 _CLAUSE = re.compile(r"[，。；：、！？,.;:!?“”「」()（）\n]")
 _CLAUSE_CHARS: dict[Language, tuple[int, int]] = {"zh": (4, 20), "en": (14, 80)}
 _PIECES: dict[Language, re.Pattern[str]] = {
-    "zh": re.compile(r"[\u3400-\u9fff]{2,5}"),
+    "zh": re.compile(f"[{HAN}]{{2,5}}"),
     "en": re.compile(r"[^\W\d_]{4,}"),
 }
 _FRAGMENTS: dict[Language, tuple[int, int]] = {"zh": (1, 3), "en": (2, 5)}
@@ -80,8 +81,7 @@ def copying_tasks(texts: Sequence[Told], seed: int, rounds: int = 1) -> Iterator
 
 def main_language(text: str) -> Language:
     """Chinese where a fifth of the letters are: a name or a mark in it makes no English text Chinese."""
-    chinese = sum("\u3400" <= character <= "\u9fff" for character in text)
-    return "zh" if chinese > CHINESE_SHARE * sum(map(str.isalpha, text)) else "en"
+    return "zh" if len(chinese_characters(text)) > CHINESE_SHARE * sum(map(str.isalpha, text)) else "en"
 
 
 def stretches_of(told: Told, language: Language, rng: random.Random) -> list[_Stretch]:
@@ -106,9 +106,9 @@ def stretches_of(told: Told, language: Language, rng: random.Random) -> list[_St
 def _task(
     shown: list[_Stretch], hidden: _Stretch, language: Language, department: str, rng: random.Random
 ) -> DialogueRecord | None:
-    joined = "" if language == "zh" else " "
+    gap = BETWEEN_SENTENCES[language]
     keyed = [
-        NumberedPassage(str(key), _heading(one, language, rng), joined.join(one.sentences))
+        NumberedPassage(str(key), _heading(one, language, rng), gap.join(one.sentences))
         for key, one in enumerate(shown, 1)
     ]
     abstains = rng.random() < ABSTAINING_SHARE
@@ -121,11 +121,11 @@ def _task(
             return None
         questions.append(question)
         told = stretch.sentences[start : start + rng.randint(*SENTENCES)]
-        said += [f"{one}[{number + 1}]" if language == "zh" else f"{one} [{number + 1}]" for one in told]
+        said += [f"{one}{gap}[{number + 1}]" for one in told]
     asked = ("，" if language == "zh" else ", and ").join(questions)
     level = rng.choice([UrgencyLevel.HOME, UrgencyLevel.IV, UrgencyLevel.III])
     system, user = answer_messages(asked, keyed, language, level.title(language), department)
-    answer = ABSTAINS[language] + ("。" if language == "zh" else ".") if abstains else joined.join(said)
+    answer = ABSTAINS[language] + FULL_STOP[language] if abstains else gap.join(said)
     return DialogueRecord((Message("user", user.content), Message("assistant", answer)), system.content)
 
 

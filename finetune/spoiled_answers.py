@@ -6,9 +6,9 @@ Each spoiler gives a worse answer, or "" where it does not apply.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable
 
+from finetune.altered_words import NUMBER
 from finetune.cited_answers import CitedRow, abstention, cited_rows, passes, prompt_of, written
 from finetune.grounding import LICENCE, SOURCE, Grounded, GroundingRules, Progress
 from finetune.records import Message, PreferenceRecord
@@ -35,7 +35,6 @@ def cited_preferences(assistant: Assistant, rules: GroundingRules, progress: Pro
     return made
 
 
-_NUMBER = re.compile(r"(?<![\[\d.])\d+(?![\]\d.])")
 _DENIALS: dict[Language, tuple[tuple[str, str], ...]] = {
     "zh": (("不要", "要"), ("不能", "能"), ("不宜", "宜"), ("不需要", "需要"), ("没有", "有"), ("不会", "会")),
     "en": ((" do not ", " do "), (" not ", " "), (" cannot ", " can "), (" never ", " always "), (" no ", " ")),
@@ -69,7 +68,7 @@ def _another_passage(row: CitedRow, rng: random.Random) -> str:
 
 
 def _another_number(row: CitedRow, rng: random.Random) -> str:
-    changed = [(_NUMBER.sub(lambda found: str(int(found[0]) + rng.choice([1, 2, 5, 10])), text), passage) for text, passage in row.answer]  # fmt: skip
+    changed = [(NUMBER.sub(lambda found: str(int(found[0]) + rng.choice([1, 2, 5, 10])), text), passage) for text, passage in row.answer]  # fmt: skip
     return written(changed, row.evidence)
 
 
