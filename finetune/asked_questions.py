@@ -13,13 +13,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.cited_answers import MOST_SENTENCES, SHUFFLED_SHARE, CitedRow, as_dialogue, passes, with_altered_words
+from finetune.cited_answers import CitedRow, as_dialogue, passes, with_altered_words
 from finetune.grounding import Grounded, GroundingRules, Progress
 from knowledge.errors import InvalidUsage
+from rag.answering import kind_not_answered
 from rag.assistant import Assistant
 from rag.dialogue import language_of
 from rag.evidence_search import Asked, gather_evidence
-from rag.writers import ExtractiveWriter
+from rag.reading_order import in_reading_order, telling_sentences
+
+MOST_TOLD = 6  # sentences of an answer
+SHUFFLED_SHARE = 0.3  # of the rows whose passages stand in no order, so that they are read and not only counted
 
 
 def questions_in(path: Path) -> Iterator[str]:
@@ -58,20 +62,24 @@ def _rows(
 
 def in_any_order(row: CitedRow, rng: random.Random) -> CitedRow:
     """The row with its passages in another order, and the answer's keys after it."""
-    passages = list(row.evidence.passages)
+    passages = list(row.evidence.keyed().values())
     rng.shuffle(passages)
-    return replace(row, evidence=replace(row.evidence, passages=tuple(passages)))
+    return replace(row, evidence=replace(row.evidence, shown=tuple(passages)))
 
 
 def answered_row(assistant: Assistant, question: str, passages: int) -> CitedRow | None:
-    """The direct part of the extractive answer, from the passages a model would be shown; None where there is none."""
+    """The sentences of the extractive answer that tell what was asked, from the passages a model would be shown; None where
+    serving would ask no model."""
+    if kind_not_answered(question):
+        return None
     evidence = gather_evidence(Asked.alone(question, language_of(question)), assistant.search, passages)
     if evidence is None or evidence.passages[0].passage.language != evidence.language:
         return None
+    evidence = in_reading_order(evidence)
     shown = set(evidence.keyed().values())
-    direct = [
+    told = [
         (draft.text, draft.passages[0])
-        for draft in ExtractiveWriter().write(evidence)
-        if draft.part == "answer" and draft.passages[0] in shown and passes(draft, evidence)
+        for draft in telling_sentences(evidence)
+        if draft.passages[0] in shown and passes(draft, evidence)
     ]
-    return CitedRow(evidence, tuple(direct[:MOST_SENTENCES])) if direct else None
+    return CitedRow(evidence, tuple(told[:MOST_TOLD])) if told else None

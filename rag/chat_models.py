@@ -26,7 +26,13 @@ def load_writer(settings: Settings) -> Writer:
     if folder := weights_folder(settings.model):
         from rag.model_writer import ModelWriter
 
-        return ModelWriter(_local(settings, folder), folder.name, remote=False, seconds=settings.writer_seconds)
+        return ModelWriter(
+            _local(settings, folder),
+            folder.name,
+            remote=False,
+            seconds=settings.writer_seconds,
+            word_for_word=settings.word_for_word,
+        )
     from rag.served_writer import ServedLimits, ServedWriter
 
     address = _allowed_address(settings)
@@ -66,10 +72,11 @@ def _allowed_address(settings: Settings) -> ModelAddress:
         raise WriterUnavailable(
             f"{settings.model}: no such folder, and not `provider:name`; name a model's folder or for example openai:NAME"
         )
-    if settings.adapter:
-        raise InvalidSettings(
-            "adapter: only a model in a folder on this machine takes one; leave it out for a served model"
-        )
+    for name in ("adapter", "word_for_word"):
+        if getattr(settings, name):
+            raise InvalidSettings(
+                f"{name}: only a model in a folder on this machine takes it; leave it out for a served model"
+            )
     address = model_address(settings)
     if not address.direct and not settings.allow_remote_model:
         raise InvalidSettings(

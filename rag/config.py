@@ -51,6 +51,7 @@ class Settings:
     folder for it; model_url: where a served model answers, else $OPENAI_BASE_URL; model_is_local: that address, a private
     one, is the hospital's own, so nothing is masked; allow_remote_model: an administrator's leave to send masked
     questions to a model that does not run on this machine; writer_seconds: an answer's time, then the extractive one is given;
+    word_for_word: a model in a folder on this machine chooses among the passages' own sentences and says nothing else;
     idle_seconds: with nobody at the screen, after which it clears for the next patient.
 
     store: where passages are searched: "local" (this machine's index folder) or "milvus"; milvus_uri: its address, or a
@@ -71,6 +72,7 @@ class Settings:
     model_is_local: bool = False
     allow_remote_model: bool = False
     writer_seconds: float = 60.0
+    word_for_word: bool = False
     idle_seconds: int = 300
     store: str = "local"
     milvus_uri: str = ""

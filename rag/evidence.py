@@ -24,7 +24,8 @@ class Evidence:
     fits best, none where none does. topics: the sections of a guide the question asks about, as keys of SECTIONS.
     danger_labels: how a danger line may begin at this urgency. named: the words of the subject's names in the question;
     particulars: its other words, apart from those by which it is put; aspects: what is asked for more nearly; pointed: the
-    one thing asked for, where it is one.
+    one thing asked for, where it is one. shown: the passages a model reads, in its order (rag/reading_order.py); none: those
+    found.
     """
 
     question: str
@@ -42,6 +43,7 @@ class Evidence:
     particulars: frozenset[str] = frozenset()
     aspects: tuple[Aspect, ...] = ()
     pointed: PointedQuestion | None = None
+    shown: tuple[Passage, ...] = ()
 
     def words(self) -> dict[str, float]:
         """The question's words with their rarity, as `named` and `particulars` write them (rag.subjects.words_of)."""
@@ -49,7 +51,8 @@ class Evidence:
 
     def keyed(self) -> dict[str, Passage]:
         """The passages by the key a model cites them with: "1", "2", ..."""
-        return {str(number): found.passage for number, found in enumerate(self.passages, 1)}
+        shown = self.shown or tuple(found.passage for found in self.passages)
+        return {str(number): passage for number, passage in enumerate(shown, 1)}
 
     def numbered(self) -> list[NumberedPassage]:
         """The passages as a model is shown them."""

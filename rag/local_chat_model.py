@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import ConfigDict, PrivateAttr
 
 from knowledge.errors import MissingExtra, WriterUnavailable
+from rag.quoting import Quotable, quoted
 
 REPETITION_PENALTY = (
     1.05  # where the model's own generation_config.json names none; one that copies its evidence wants 1
@@ -101,6 +102,10 @@ class LocalChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        """quoting: the sentences that may be said (rag/quoting.py); in the model's own words without it."""
+        if (quotable := kwargs.get("quoting")) is not None:
+            yield from self._quoted(messages, quotable)
+            return
         import torch
         from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 
@@ -111,10 +116,7 @@ class LocalChatModel(BaseChatModel):
             def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
                 return torch.full((input_ids.shape[0],), halted.is_set(), device=input_ids.device)
 
-        rows = [{"role": _ROLES.get(message.type, "user"), "content": str(message.content)} for message in messages]
-        inputs = self._tokenizer.apply_chat_template(
-            rows, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
+        inputs = self._read_as(messages)
         streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
         faults: list[Exception] = []
 
@@ -145,6 +147,23 @@ class LocalChatModel(BaseChatModel):
                 worker.join()
         if faults:
             raise WriterUnavailable(f"the model failed while it wrote ({type(faults[0]).__name__})")
+
+    def _quoted(self, messages: list[BaseMessage], quotable: Quotable) -> Iterator[ChatGenerationChunk]:
+        self.load()
+        prompt = self._read_as(messages)["input_ids"][0].tolist()
+        with self._lock:
+            try:
+                for text in quoted(self._model, self._tokenizer, prompt, quotable):
+                    yield ChatGenerationChunk(message=AIMessageChunk(content=text))
+            except (RuntimeError, ValueError, IndexError, TypeError) as fault:
+                raise WriterUnavailable(f"the model failed while it wrote ({type(fault).__name__})") from None
+
+    def _read_as(self, messages: list[BaseMessage]) -> Any:
+        """The messages as the model's template puts them, in tokens."""
+        rows = [{"role": _ROLES.get(message.type, "user"), "content": str(message.content)} for message in messages]
+        return self._tokenizer.apply_chat_template(
+            rows, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
 
 
 def _is_quantized(folder: Path) -> bool:

@@ -13,7 +13,8 @@ from rag.citations import WrittenSentence, written_sentences
 from rag.deadline import Patience, Places, within
 from rag.evidence import DraftSentence, Evidence
 from rag.masking import mask
-from rag.word_for_word import where_it_stands
+from rag.reading_order import in_reading_order
+from rag.word_for_word import quotable, where_it_stands
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -28,6 +29,7 @@ class ModelWriter:
     """Asks a chat model for an answer from the evidence, sentence by sentence.
 
     remote: words leave this machine; names and numbers that identify a person are masked before anything is sent.
+    word_for_word: it chooses among the passages' own sentences (rag/quoting.py); only a model on this machine can be held to it.
     seconds, first_seconds, stall_seconds: of patience with it, in all, until its first words and between words.
     """
 
@@ -41,8 +43,10 @@ class ModelWriter:
         first_seconds: float | None = None,
         stall_seconds: float = 20.0,
         places: Places | None = None,
+        word_for_word: bool = False,
     ) -> None:
         self.chat_model, self.name, self.remote = chat_model, name, remote
+        self.word_for_word = word_for_word
         self.patience = Patience(seconds, seconds if first_seconds is None else first_seconds, stall_seconds)
         self.places = places or Places(MAX_AT_ONCE)
 
@@ -55,6 +59,7 @@ class ModelWriter:
         Raises WriterUnavailable when it fails, stalls, takes too long, breaks off or says nothing readable; what had
         been written of a sentence by then is dropped.
         """
+        evidence = in_reading_order(evidence)
         question = mask(evidence.question) if self.remote else evidence.question
         messages = answer_messages(
             question,
@@ -65,7 +70,8 @@ class ModelWriter:
         )
         keyed = evidence.keyed()
         said: Counter[str] = Counter()
-        pieces = within(lambda stopped: self._pieces(messages, stopped), self.patience, self.places)
+        options = {"quoting": quotable(evidence)} if self.word_for_word else {}
+        pieces = within(lambda stopped: self._pieces(messages, stopped, **options), self.patience, self.places)
         for sentence in written_sentences(at_most(said_aloud(pieces), MAX_CHARS)):
             if abstains(sentence):
                 return
@@ -79,8 +85,8 @@ class ModelWriter:
         if not said:
             raise WriterUnavailable("the language model said nothing")
 
-    def _pieces(self, messages: list[Any], stopped: threading.Event) -> Iterator[str]:
-        for chunk in self.chat_model.stream(as_langchain(messages)):
+    def _pieces(self, messages: list[Any], stopped: threading.Event, **options: Any) -> Iterator[str]:
+        for chunk in self.chat_model.stream(as_langchain(messages), **options):
             yield text_of(chunk)
 
 

@@ -133,7 +133,7 @@ class ServedWriter(ModelWriter):
             "" if not held or name in held else f"{asked} has no model {name!r}; it has {', '.join(sorted(held)[:5])}"
         )
 
-    def _pieces(self, messages: list[Any], stopped: threading.Event) -> Iterator[str]:
+    def _pieces(self, messages: list[Any], stopped: threading.Event, **options: Any) -> Iterator[str]:
         ended = ""
         for chunk in self._begun(as_langchain(messages), stopped):
             ended = _end_reason(chunk) or ended

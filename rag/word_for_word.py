@@ -1,14 +1,38 @@
-"""Where a sentence stands word for word: a right sentence under a wrong number is cited to the passage that says it."""
+"""The passages' own sentences: which of them a model may quote, and which passage one that it wrote stands in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from knowledge.prompts import ABSTAINS
+from knowledge.script import BETWEEN_SENTENCES, FULL_STOP
+from rag.evidence import DraftSentence, Evidence
+from rag.gates import Admitted, judge
 from rag.passages import Passage
+from rag.quoting import Quotable
+from rag.reading_order import telling_sentences
+from rag.sentence_choice import candidates
 from rag.sentences import split_sentences
 
 SHORTEST = 6  # letters and digits of a sentence that can be known by its words alone
+
+
+def quotable(evidence: Evidence) -> Quotable:
+    """The sentences of the passages shown that may be told this patient and pass the gates as they stand, with their keys."""
+    keys = {passage: key for key, passage in evidence.keyed().items()}
+    drafts = [*telling_sentences(evidence)]
+    drafts += [DraftSentence(one.text, (one.passage,)) for one in candidates(evidence, list(keys))]
+    gap = BETWEEN_SENTENCES[evidence.language]
+    sentences = [
+        f"{draft.text}{gap}[{keys[draft.passages[0]]}]"
+        for draft in drafts
+        if draft.passages[0] in keys
+        and isinstance(judged := judge(draft, evidence), Admitted)
+        and judged.sentence is draft
+    ]
+    refusal = ABSTAINS[evidence.language] + FULL_STOP[evidence.language]
+    return Quotable(tuple(dict.fromkeys(sentences)), refusal, gap)
 
 
 def where_it_stands(text: str, cited: Sequence[Passage], shown: Iterable[Passage]) -> list[Passage]:

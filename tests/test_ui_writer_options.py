@@ -34,7 +34,7 @@ def test_a_model_and_its_address_are_kept_and_the_documents_own_sentences_come_b
         (["--model", "openai:x", "--model-url", "https://models.example.org/v1"], "allow_remote_model"),
         (["--model", "openai:x", "--model-url", "127.0.0.1:8001"], "no address"),
         (["--model", "nothing-of-the-kind"], "no such folder"),
-        (["--model", "openai:x", "--model-url", "http://127.0.0.1:9/v1", "--adapter", "a"], "takes one"),
+        (["--model", "openai:x", "--model-url", "http://127.0.0.1:9/v1", "--adapter", "a"], "takes it"),
     ],
 )
 def test_a_model_that_cannot_be_had_stops_the_start_in_one_line_and_is_not_kept(home, command, arguments, told, capsys):
