@@ -25,6 +25,7 @@ def chunked_loss(model: Any, chunk_tokens: int) -> bool:
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     decoder: Any = getattr(base, base.base_model_prefix, None)
     head, config, whole = base.get_output_embeddings(), base.config.get_text_config(), base.forward
+    head_alone = head.forward
     plain_head = type(head) is torch.nn.Linear and head.bias is None
     chunked = bool(
         chunk_tokens
@@ -38,13 +39,17 @@ def chunked_loss(model: Any, chunk_tokens: int) -> bool:
             return whole(*args, labels=labels, **inputs)
         count = inputs.pop("num_items_in_batch", None)
         states = decoder(*args, **inputs).last_hidden_state
-        total = summed_loss(
-            states.reshape(-1, states.shape[-1]).index_select(0, learnt), head.weight, targets, chunk_tokens
-        )
+        # called, not read: under FSDP2 a module's weights are whole only while it is called
+        total = head(states.reshape(-1, states.shape[-1]).index_select(0, learnt), targets=targets)
         count = torch.as_tensor(len(targets) if count is None else count, device=total.device)
         return CausalLMOutputWithPast(loss=total / count.clamp(min=1))
 
+    def head_forward(states: Any, targets: Any = None) -> Any:
+        return head_alone(states) if targets is None else summed_loss(states, head.weight, targets, chunk_tokens)
+
     base.forward = forward
+    if chunked:
+        head.forward = head_forward
     return chunked
 
 

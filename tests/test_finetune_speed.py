@@ -100,6 +100,37 @@ def test_a_chunked_loss_is_the_whole_one(tiny_base: Path, chunk: int, packed: bo
     assert chunked_loss_value == pytest.approx(loss, abs=1e-5) and distance(found, expected) < 1e-4
 
 
+def test_a_chunked_loss_is_the_whole_one_where_weights_are_spread_and_the_head_is_a_part_of_its_own(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    """As accelerate spreads a model under FSDP2: each module's weights are whole only while it is called."""
+    import torch
+    from torch.distributed import destroy_process_group, init_process_group
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    from finetune.token_loss import chunked_loss
+
+    whole, spread = (adapted(tiny_base, "lora", "plain") for _ in range(2))
+    inputs = {name: value for name, value in batch(True).items() if "seq_lens" not in name and "max_length" not in name}
+    expected, _ = gradients(whole, inputs)
+    init_process_group("gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
+    try:
+        chunked_loss(spread, 16)
+        mesh = init_device_mesh("cpu", (1,))
+        base = spread.get_base_model()
+        for module in (*base.model.layers, base.get_input_embeddings(), base.get_output_embeddings(), spread):
+            fully_shard(module, mesh=mesh)
+        loss = spread(**inputs).loss
+        loss.backward()
+        learnt = [weight.grad for weight in spread.parameters() if weight.requires_grad]
+        assert learnt and all(one is not None for one in learnt)
+        assert float(loss.detach()) == pytest.approx(expected, abs=1e-4)
+    finally:
+        destroy_process_group()
+    assert isinstance(next(spread.parameters()), torch.distributed.tensor.DTensor)
+
+
 def test_a_chunked_loss_teaches_the_head_too(tiny_base: Path) -> None:
     """A base that learns whole: the head's gradient is made beside the states'."""
     import torch

@@ -31,6 +31,8 @@ from rag.intervals import clopper_pearson
 from rag.writers import Writer
 from rag.written_answer import written_answer
 
+QUOTING = "quoting:"
+
 
 @dataclass
 class Written:
@@ -112,7 +114,12 @@ def blind_pairs(writers: list[Writer], cases: list[tuple[AnswerCase, Evidence]],
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", type=Path)
-    parser.add_argument("--writer", action="append", required=True, help="extractive, a folder, or folder+adapter")
+    parser.add_argument(
+        "--writer",
+        action="append",
+        required=True,
+        help="extractive, a folder, or folder+adapter; before it `quoting:` for a model held to the passages' sentences",
+    )
     parser.add_argument("--at-most", type=int, default=0, help="so many of the questions, drawn by chance")
     parser.add_argument("--blind", type=Path)
     parser.add_argument("--refused", action="store_true", help="list what the gates refused")
@@ -126,8 +133,9 @@ def main() -> None:
     print(f"{len(cases)} questions reach a writer")
     writers = []
     for name in asked.writer:
-        model, _, adapter = name.partition("+")
-        writers.append(load_writer(replace(settings, model="" if model == "extractive" else model, adapter=adapter)))
+        model, _, adapter = name.removeprefix(QUOTING).partition("+")
+        chosen = replace(settings, model="" if model == "extractive" else model, adapter=adapter)
+        writers.append(load_writer(replace(chosen, word_for_word=name.startswith(QUOTING))))
     print("| writer | sentences | survived (95 %) | right guide | abstained, rightly | characters an answer | p50 s |")
     print("|---|---|---|---|---|---|---|")
     for name, writer in zip(asked.writer, writers, strict=True):
