@@ -19,10 +19,11 @@ SHORTEST = 6  # letters and digits of a sentence that can be known by its words 
 
 
 def quotable(evidence: Evidence) -> Quotable:
-    """The sentences of the passages shown that may be told this patient and pass the gates as they stand, with their keys."""
+    """The sentences of the passages shown that tell what was asked, or something of it, and pass the gates as they stand;
+    each with its key."""
     keys = {passage: key for key, passage in evidence.keyed().items()}
     drafts = [*telling_sentences(evidence)]
-    drafts += [DraftSentence(one.text, (one.passage,)) for one in candidates(evidence, list(keys))]
+    drafts += [DraftSentence(one.text, (one.passage,)) for one in candidates(evidence, list(keys)) if one.answers()]
     gap = BETWEEN_SENTENCES[evidence.language]
     sentences = [
         f"{draft.text}{gap}[{keys[draft.passages[0]]}]"

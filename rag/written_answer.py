@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from knowledge.errors import WriterUnavailable
@@ -13,7 +13,7 @@ from knowledge.replies import AnswerPiece, CitedAnswer
 from rag.evidence import AnswerPart, DraftSentence, Evidence
 from rag.gates import Admitted, answer_sentence, citation_of, judge
 from rag.pointed_questions import PointedQuestion
-from rag.sentence_choice import question_in
+from rag.sentence_choice import own_question
 from rag.words import share_covered, tokens_of
 from rag.writers import ExtractiveWriter, Writer
 
@@ -31,6 +31,7 @@ _NOTES = {
         "en": "The language model did not finish. Every sentence it wrote was checked; those added are the documents' own.",
     },
 }
+TOLD_FOR_IT = 2  # sentences of the passages that tell what was asked, where a model left it out
 LONE_COVERED = 0.2  # of the question's words by rarity, that a lone sentence must hold under its heading
 _LEFT_OUT: frozenset[AnswerPart] = frozenset({"danger"})  # told in any case: when to hurry
 _BROKEN_OFF: frozenset[AnswerPart] = frozenset({"where", "do", "danger"})  # what a model comes to last
@@ -44,41 +45,59 @@ def written_answer(writer: Writer, evidence: Evidence) -> Generator[AnswerPiece,
     Where a model fails or too little of it passes, the passages' own sentences take its place, numbered from the first
     again; where it breaks off, they complete it. What to hurry for is told whatever the model left out.
     """
-    passed = _Passed(evidence)
     if isinstance(writer, ExtractiveWriter):
         return (yield from _extractive(evidence, ""))
+    passed = _Passed(evidence)
     try:
-        yield from passed.of(writer.write(evidence))
+        if evidence.pointed:  # what tells it comes first, so the whole text is waited for
+            passed.take(writer.write(evidence))
+        else:
+            yield from passed.of(writer.write(evidence))
         note, lacking = "", frozenset() if passed.tells_danger() else _LEFT_OUT
     except WriterUnavailable as fault:
         _log.warning("daozhen: %s; the documents' own sentences are given", fault)
         note, lacking = "broke_off", _BROKEN_OFF
     if not passed.stand():
         return (yield from _extractive(evidence, "unavailable" if note else "too_little"))
+    if evidence.pointed:
+        passed = _to_the_point(passed.drafts, evidence, evidence.pointed)
+        yield from passed.pieces
     yield from passed.of(draft for draft in ExtractiveWriter().write(evidence) if draft.part in lacking)
     return _whole(passed.pieces, writer.name, note, evidence)
 
 
 def _extractive(evidence: Evidence, note: str) -> Generator[AnswerPiece, None, CitedAnswer | None]:
     """The passages' own sentences; where none tells the one thing asked for, that is said first."""
-    writer = ExtractiveWriter()
-    pieces = list(_Passed(evidence).of(writer.write(evidence)))
-    if not pieces:
+    writer, passed = ExtractiveWriter(), _Passed(evidence)
+    passed.take(writer.write(evidence))
+    if not passed.pieces:
         return None
-    if evidence.pointed and not any(_tells(piece, evidence.pointed) for piece in pieces):
-        first = pieces[0]
-        words = load_pointed_questions().says.in_language(evidence.language).format(title=first.citation.title)
-        pieces[0] = replace(first, sentence=replace(first.sentence, before=words))
-    yield from pieces
-    return _whole(pieces, writer.name, note, evidence)
+    if evidence.pointed and not any(_tells(draft, evidence.pointed) for draft in passed.drafts):
+        passed.say_that_none_tells()
+    yield from passed.pieces
+    return _whole(passed.pieces, writer.name, note, evidence)
 
 
-def _tells(piece: AnswerPiece, pointed: PointedQuestion) -> bool:
+def _to_the_point(drafts: Sequence[DraftSentence], evidence: Evidence, pointed: PointedQuestion) -> _Passed:
+    """A model's sentences, those that tell the one thing asked for first; where it left them out the passages' own, and
+    where there are none, that is said first."""
+    telling = [draft for draft in drafts if _tells(draft, pointed)]
+    if not telling:
+        own = (draft for draft in ExtractiveWriter().write(evidence) if draft.part == "answer")
+        telling = [draft for draft in own if _tells(draft, pointed)][:TOLD_FOR_IT]
+    passed = _Passed(evidence)
+    passed.take([*telling, *(draft for draft in drafts if draft not in telling)])
+    if not telling:
+        passed.say_that_none_tells()
+    return passed
+
+
+def _tells(draft: DraftSentence, pointed: PointedQuestion) -> bool:
     """Whether a sentence, or the guide's own question that it answers, is about what was asked."""
-    question, sentence = question_in(piece.citation.section), piece.sentence
-    if (question and pointed.is_asked_in(question)) or (pointed.asks_to_hurry and sentence.part == "danger"):
+    question = own_question(draft.passages[0])
+    if (question and pointed.is_asked_in(question)) or (pointed.asks_to_hurry and draft.part == "danger"):
         return True
-    return sentence.part == "answer" and pointed.touched_by(sentence.text)
+    return draft.part == "answer" and pointed.touched_by(draft.text)
 
 
 def _whole(pieces: Sequence[AnswerPiece], writer: str, note: str, evidence: Evidence) -> CitedAnswer:
@@ -95,17 +114,24 @@ class _Passed:
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
         self.pieces: list[AnswerPiece] = []
+        self.drafts: list[DraftSentence] = []  # as they were written
         self._kept: list[Admitted] = []
         self._shown: set[str] = set()
         self._refused = 0
 
-    def of(self, drafts: Iterator[DraftSentence]) -> Iterator[AnswerPiece]:
+    def take(self, drafts: Iterable[DraftSentence]) -> None:
+        """Judges them all."""
+        for _ in self.of(drafts):
+            pass
+
+    def of(self, drafts: Iterable[DraftSentence]) -> Iterator[AnswerPiece]:
         for draft in drafts:
             judged = judge(draft, self.evidence)
             if not isinstance(judged, Admitted):
                 self._refused += 1
             elif judged.sentence.text not in self._shown:
                 self._shown.add(judged.sentence.text)
+                self.drafts.append(draft)
                 if judged.sentence.text == draft.text:
                     self._kept.append(judged)
                 key = str(len(self._shown))
@@ -127,6 +153,12 @@ class _Passed:
         heading = f"{lone.passage.title} {lone.passage.section}"
         covered = share_covered(self.evidence.weights, tokens_of(f"{heading} {lone.sentence.text}"))
         return covered >= LONE_COVERED
+
+    def say_that_none_tells(self) -> None:
+        """Before the first sentence: that the documents do not say what was asked, and what they are about."""
+        first = self.pieces[0]
+        words = load_pointed_questions().says.in_language(self.evidence.language).format(title=first.citation.title)
+        self.pieces[0] = replace(first, sentence=replace(first.sentence, before=words))
 
     def tells_danger(self) -> bool:
         """Whether one of them rests on what a guide says of when to hurry."""
