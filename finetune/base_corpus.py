@@ -135,27 +135,33 @@ def _read_together(sources: list[TextSource], data_dir: Path, share: float) -> l
 
 
 def documents_of(source: TextSource, data_dir: Path, held_out_share: float) -> tuple[list[str], list[str]]:
-    """What the base reads of a source, one document a text, and what is kept back: whole texts, before tasks are made."""
+    """What the base reads of a source, one document a text, and what is kept back: whole texts, before tasks are made, and
+    the same ones whether a file is read as it is or in tasks."""
     path = data_dir / source.file
     if source.copying:
         stories = _shared(list(stories_of(path)), source.share)
         return _parted(
-            stories, held_out_share, lambda some: [as_chat(task) for task in copying_tasks(some, 1, source.copying)]
+            stories,
+            held_out_share,
+            lambda some: [as_chat(task) for task in copying_tasks(some, 1, source.copying)],
+            _words,
         )
     rng = random.Random(source.file)
 
     def read(some: list[DialogueRecord | PlainTextRecord]) -> list[str]:
         return [as_text(altered(one, rng) if _drawn(one, source.altered, rng) else one) for one in some]
 
-    return _parted(_shared(list(records_of(path)), source.share), held_out_share, read)
+    return _parted(_shared(list(records_of(path)), source.share), held_out_share, read, lambda one: _words(_story(one)))
 
 
 def _drawn(record: DialogueRecord | PlainTextRecord, share: float, rng: random.Random) -> TypeGuard[DialogueRecord]:
     return isinstance(record, DialogueRecord) and rng.random() < share
 
 
-def _parted(texts: list[T], held_out_share: float, read: Callable[[list[T]], list[str]]) -> tuple[list[str], list[str]]:
-    held = [_is_held_out(repr(text), held_out_share) for text in texts]
+def _parted(
+    texts: list[T], held_out_share: float, read: Callable[[list[T]], list[str]], words: Callable[[T], str]
+) -> tuple[list[str], list[str]]:
+    held = [_is_held_out(words(text), held_out_share) for text in texts]
     return (
         read([text for text, one in zip(texts, held, strict=True) if not one]),
         read([text for text, one in zip(texts, held, strict=True) if one]),
@@ -164,12 +170,14 @@ def _parted(texts: list[T], held_out_share: float, read: Callable[[list[T]], lis
 
 def stories_of(path: Path) -> Iterator[Told]:
     """The plain words of a file's documents; of a dialogue what was answered, with the question of its first turn."""
-    for record in records_of(path):
-        if isinstance(record, DialogueRecord):
-            replies = "\n".join(turn.content for turn in record.messages if turn.role == "assistant")
-            yield Told(replies, record.messages[0].content)
-        else:
-            yield Told(record.text)
+    return map(_story, records_of(path))
+
+
+def _story(record: DialogueRecord | PlainTextRecord) -> Told:
+    if isinstance(record, PlainTextRecord):
+        return Told(record.text)
+    replies = "\n".join(turn.content for turn in record.messages if turn.role == "assistant")
+    return Told(replies, record.messages[0].content)
 
 
 def records_of(path: Path) -> Iterator[DialogueRecord | PlainTextRecord]:
@@ -199,6 +207,10 @@ def as_chat(record: DialogueRecord) -> str:
     marks = {"user": USER, "assistant": ASSISTANT}
     head = f"{SYSTEM}{record.system}{END}" if record.system else ""
     return head + "".join(f"{marks[turn.role]}{turn.content}{END}" for turn in record.messages)
+
+
+def _words(story: Told) -> str:
+    return f"{story.question}\n{story.text}"
 
 
 def token_stream(tokenizer: Any, texts: Sequence[str]) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""From the settings to a writer: the extractive one, a model folder on this machine, or a served model by `provider:name`."""
+"""From the settings to a writer: the extractive one, a model folder on this machine (the one that ships is `embedded`), or a
+served model by `provider:name`."""
 
 from __future__ import annotations
 
@@ -14,6 +15,9 @@ from rag.writers import ExtractiveWriter, Writer
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+EMBEDDED = "embedded"
+_SHIPPED = Path(__file__).parent / "models" / "writer"
+
 
 def load_writer(settings: Settings) -> Writer:
     """The writer the settings name.
@@ -26,12 +30,13 @@ def load_writer(settings: Settings) -> Writer:
     if folder := weights_folder(settings.model):
         from rag.model_writer import ModelWriter
 
+        ships = folder == _SHIPPED
         return ModelWriter(
             _local(settings, folder),
-            folder.name,
+            EMBEDDED if ships else folder.name,
             remote=False,
             seconds=settings.writer_seconds,
-            word_for_word=settings.word_for_word,
+            word_for_word=ships or settings.word_for_word,
         )
     from rag.served_writer import ServedLimits, ServedWriter
 
@@ -55,7 +60,7 @@ def load_chat_model(settings: Settings) -> BaseChatModel:
 
 def weights_folder(model: str) -> Path | None:
     """The folder of a model on this machine; None for a served one, and for none."""
-    folder = Path(model).expanduser()
+    folder = _SHIPPED if model == EMBEDDED else Path(model).expanduser()
     return folder if model and folder.is_dir() else None
 
 
@@ -63,6 +68,10 @@ def _local(settings: Settings, folder: Path) -> BaseChatModel:
     from rag.local_chat_model import LocalChatModel
 
     adapter = Path(settings.adapter).expanduser() if settings.adapter else None
+    if folder == _SHIPPED:
+        if adapter is not None:
+            raise InvalidSettings("adapter: the embedded model has its own; leave it out")
+        adapter = folder / "adapter"
     return LocalChatModel(model_dir=folder, adapter_dir=adapter).load()
 
 

@@ -47,7 +47,8 @@ class Settings:
     """config.toml. hospital_dir: a folder with a hospital's own departments and red flags; embedder: a model folder;
     locale: whose telephone numbers are told (knowledge/hotlines.yaml).
 
-    model: who writes answers: "" (the passages' own sentences), a model's folder, or `provider:name`; adapter: a LoRA
+    model: who writes answers: "" (the passages' own sentences), "embedded" (the small model that ships), a model's folder,
+    or `provider:name`; adapter: a LoRA
     folder for it; model_url: where a served model answers, else $OPENAI_BASE_URL; model_is_local: that address, a private
     one, is the hospital's own, so nothing is masked; allow_remote_model: an administrator's leave to send masked
     questions to a model that does not run on this machine; writer_seconds: an answer's time, then the extractive one is given;

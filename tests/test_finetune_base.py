@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.altered_words import altered
-from finetune.base_corpus import TextSource, as_chat, ready_corpus, records_of, stories_of
+from finetune.base_corpus import TextSource, as_chat, documents_of, ready_corpus, records_of, stories_of
 from finetune.base_tokenizer import ASSISTANT, END, USER, train_base_tokenizer
 from finetune.copying_tasks import Told, copying_tasks
 from finetune.record_writer import write_records
@@ -80,6 +80,16 @@ def test_a_corpus_is_made_once_and_holds_back_a_share(data, tmp_path):
     assert told.count("tokenizer …") == 1
     assert all(np.array_equal(corpus.streams[name], again.streams[name]) for name in ("prose", "asked"))
     assert 0 < len(corpus.held_out["prose"]) < 0.2 * len(corpus.streams["prose"])
+
+
+def test_a_text_held_back_as_it_is_is_held_back_in_tasks_too(tmp_path):
+    texts = [f"第{n}位病人昨天来过。第{n}位病人说夜里咳得睡不着。第{n}位病人的体温是三十八度。" for n in range(300)]
+    (tmp_path / "told.txt").write_text("\n".join(texts), "utf-8")
+    source = TextSource("told", "told.txt", "MIT", "here")
+    _, held_back = documents_of(source, tmp_path, 0.2)
+    tasks, _ = documents_of(replace(source, copying=1), tmp_path, 0.2)
+    assert held_back and tasks
+    assert not any(text[:12] in task for text in held_back for task in tasks)
 
 
 def test_a_file_that_is_not_there_is_named_and_without_any_the_run_fails(data, tmp_path):

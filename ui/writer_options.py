@@ -22,7 +22,9 @@ def writer_options(command: Command) -> Command:
         click.option("--model-url", help="Where a served model answers, kept in config.toml; else $OPENAI_BASE_URL."),
         click.option("--adapter", help="A LoRA folder for the model, kept in config.toml."),
         click.option(
-            "--model", help="Who writes answers, kept in config.toml: a model's folder, provider:name, or `extractive`."
+            "--model",
+            help="Who writes answers, kept in config.toml: a model's folder, provider:name, `embedded` (the small model "
+            "that ships) or `extractive`.",
         ),
     ):
         command = option(command)
