@@ -14,7 +14,7 @@ from rag.deadline import Patience, Places, within
 from rag.evidence import DraftSentence, Evidence
 from rag.masking import mask
 from rag.reading_order import in_reading_order
-from rag.word_for_word import quotable, where_it_stands
+from rag.word_for_word import in_parts, quotable, where_it_stands
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -60,6 +60,10 @@ class ModelWriter:
         been written of a sentence by then is dropped.
         """
         evidence = in_reading_order(evidence)
+        drafts = self._written(evidence)
+        yield from in_parts(drafts, evidence) if self.word_for_word else drafts
+
+    def _written(self, evidence: Evidence) -> Iterator[DraftSentence]:
         question = mask(evidence.question) if self.remote else evidence.question
         messages = answer_messages(
             question,

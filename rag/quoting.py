@@ -1,4 +1,4 @@
-"""A language model that chooses and orders sentences, whose words are given: it cannot say what nobody wrote.
+"""A language model that chooses which sentence comes next, and whose words are given: it cannot say what nobody wrote.
 
 Wherever the sentences still possible part, the model is asked which way it goes on; what they share is read to it in one
 piece, so that an answer costs a few choices and not a step a word.
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_QUOTED = 6  # sentences of an answer
-_ENDS = ""  # the way on that is no sentence
 
 
 @dataclass(frozen=True)
@@ -24,26 +23,29 @@ class Quotable:
 
 
 def quoted(model: Any, tokenizer: Any, prompt: Sequence[int], quotable: Quotable) -> Iterator[str]:
-    """The sentences the model chooses, in its order, each once with the gap before it; the refusal where it says so first.
+    """The sentences in the order the model chooses, each once with the gap before it, MOST_QUOTED of them where there are
+    more; the refusal alone where it would rather say that.
 
-    model and tokenizer: of transformers, the tokenizer with an end-of-sequence token; prompt: the tokens before the answer.
-    The last token of what was said is held back until the next sentence is known: some tokenizers write the blank behind
-    a word into it.
+    It is not asked when to end: a small model ends too soon, and what it leaves out is what somebody asked. model and
+    tokenizer: of transformers, the tokenizer with an end-of-sequence token; prompt: the tokens before the answer. The last
+    token of what was said is held back until the next sentence is known: some tokenizers write the blank behind a word into
+    it.
     """
     reader = _Reader(model, prompt)
     left = list(dict.fromkeys(quotable.sentences))
     said, settled = "", 0  # the answer, and how many of its tokens are fixed
-    for number in range(MOST_QUOTED):
-        gap = quotable.gap if number else ""
-        texts = {one: said + gap + one for one in left} | {_ENDS: said or quotable.refusal}
+    if not left:
+        yield quotable.refusal
+    for _ in range(min(MOST_QUOTED, len(left))):
+        gap = quotable.gap if said else ""
+        texts = {one: said + gap + one for one in left}
+        if not said:
+            texts[quotable.refusal] = quotable.refusal
         ways = {one: tokenizer.encode(text, add_special_tokens=False)[settled:] for one, text in texts.items()}
-        ways[_ENDS].append(tokenizer.eos_token_id)
         chosen = _chosen(ways, reader)
-        if chosen == _ENDS:
-            if not said:
-                yield quotable.refusal
-            return
         yield gap + chosen
+        if chosen == quotable.refusal:
+            return
         said, settled = texts[chosen], settled + len(ways[chosen]) - 1
         left.remove(chosen)
 
@@ -52,13 +54,15 @@ def _chosen(ways: dict[str, list[int]], reader: _Reader) -> str:
     """The way the model takes, token by token where they part; what it reads of it is all but its last token."""
     place = 0
     while len(ways) > 1:
-        here = {ids[place] for ids in ways.values()}
+        here = {ids[place] for ids in ways.values() if place < len(ids)}
+        if not here:  # a tokenizer that reads them alike
+            break
         token = reader.likeliest(here) if len(here) > 1 else here.pop()
-        ways = {one: ids for one, ids in ways.items() if ids[place] == token}
+        ways = {one: ids for one, ids in ways.items() if ids[place : place + 1] == [token]}
         if len(ways) > 1:
             reader.reads(token)
             place += 1
-    ((one, ids),) = ways.items()
+    one, ids = next(iter(ways.items()))
     for token in ids[place:-1]:
         reader.reads(token)
     return one
@@ -70,7 +74,7 @@ class _Reader:
     def __init__(self, model: Any, prompt: Sequence[int]) -> None:
         self._model, self._waiting = model, list(prompt)
         self._cache: Any = None
-        self._next: Any = None  # how likely each token is to come next
+        self._next: Any = None
 
     def reads(self, token: int) -> None:
         self._waiting.append(token)

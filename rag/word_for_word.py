@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from knowledge.prompts import ABSTAINS
@@ -14,6 +15,7 @@ from rag.quoting import Quotable
 from rag.reading_order import telling_sentences
 from rag.sentence_choice import candidates
 from rag.sentences import split_sentences
+from rag.writers import PARTS
 
 SHORTEST = 6  # letters and digits of a sentence that can be known by its words alone
 
@@ -34,6 +36,13 @@ def quotable(evidence: Evidence) -> Quotable:
     ]
     refusal = ABSTAINS[evidence.language] + FULL_STOP[evidence.language]
     return Quotable(tuple(dict.fromkeys(sentences)), refusal, gap)
+
+
+def in_parts(drafts: Iterable[DraftSentence], evidence: Evidence) -> list[DraftSentence]:
+    """Quoted sentences as the parts of an answer follow each other: what was asked, why, where to go, what to do."""
+    parts = {draft.text: draft.part for draft in telling_sentences(evidence)}
+    told = [replace(draft, part=parts.get(draft.text, draft.part)) for draft in drafts]
+    return sorted(told, key=lambda draft: PARTS.index(draft.part))
 
 
 def where_it_stands(text: str, cited: Sequence[Passage], shown: Iterable[Passage]) -> list[Passage]:

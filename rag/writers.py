@@ -54,7 +54,7 @@ class _Slot:
 # told after a direct answer, and after none
 _DANGERS = _Slot("danger", "danger", 3)
 _AFTER_ANSWER = (_Slot("where", "department", 1), _Slot("danger", "danger", 1))
-_PARTS: tuple[AnswerPart, ...] = ("answer", "why", "where", "do", "danger")  # in reading order
+PARTS: tuple[AnswerPart, ...] = ("answer", "why", "where", "do", "danger")  # in reading order
 _OVERVIEW = (
     _Slot("why", "what", 2),
     _Slot("where", "department", 1),
@@ -85,7 +85,7 @@ class ExtractiveWriter:
             slots = (*slots, _DANGERS)
         draft = [*direct, *self._filled(slots, evidence)]
         unique = {sentence.text: sentence for sentence in reversed(draft)}
-        yield from sorted(reversed(unique.values()), key=lambda sentence: _PARTS.index(sentence.part))
+        yield from sorted(reversed(unique.values()), key=lambda sentence: PARTS.index(sentence.part))
 
     def _telling(self, evidence: Evidence) -> list[DraftSentence]:
         """What tells the one thing asked for: the whole answer of a question in a guide that asks for it and for nothing

@@ -11,11 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rag.intervals import clopper_pearson
+
 Rows = list[dict[str, Any]]
+Figure = tuple[float, float, float]  # a value and its 95 % interval; the value alone where nothing tells how it varies
 STEPS = ("pt", "sft", "sft_second", "rm", "dpo", "ppo")
 
 
@@ -25,25 +29,47 @@ def ends(rows: Rows, key: str) -> tuple[float, float]:
     return values[0], values[-1]
 
 
-def perplexity(rows: Rows) -> tuple[float, float]:
-    first, last = ends(rows, "eval_loss")
-    return math.exp(first), math.exp(last)
+def perplexity(rows: Rows) -> list[Figure]:
+    return [(math.exp(loss), math.nan, math.nan) for loss in ends(rows, "eval_loss")]
 
 
-def rewards(rows: Rows) -> tuple[float, float]:
+def share_of_pairs(key: str) -> Callable[[Rows], list[Figure]]:
+    """Of the evaluation's pairs, with the exact interval of a share."""
+
+    def read(rows: Rows) -> list[Figure]:
+        last = next(row for row in reversed(rows) if key in row)
+        pairs = round(last["eval_samples_per_second"] * last["eval_runtime"])
+        return [(share, *clopper_pearson(round(share * pairs), pairs)) for share in ends(rows, key)]
+
+    return read
+
+
+def rewards(rows: Rows) -> list[Figure]:
+    """The mean of the first and of the last quarter of the iterations."""
     values = [row["reward"] for row in rows if "reward" in row]
-    part = max(1, len(values) // 4)
-    return sum(values[:part]) / part, sum(values[-part:]) / part
+    part = max(2, len(values) // 4)
+    return [around(values[:part]), around(values[-part:])]
 
 
-MEASURES: dict[str, tuple[str, Callable[[Rows], tuple[float, float]]]] = {
+def around(values: list[float]) -> Figure:
+    mean, error = statistics.mean(values), statistics.stdev(values) / math.sqrt(len(values))
+    reach = 1.96 * error
+    return mean, mean - reach, mean + reach
+
+
+MEASURES: dict[str, tuple[str, Callable[[Rows], list[Figure]]]] = {
     "pt": ("perplexity", perplexity),
     "sft": ("perplexity of the answers", perplexity),
     "sft_second": ("perplexity of the answers", perplexity),
-    "rm": ("pairs told apart", lambda rows: ends(rows, "eval_accuracy")),
-    "dpo": ("pairs with a margin", lambda rows: ends(rows, "eval_rewards/accuracies")),
+    "rm": ("pairs told apart", share_of_pairs("eval_accuracy")),
+    "dpo": ("pairs with a margin", share_of_pairs("eval_rewards/accuracies")),
     "ppo": ("reward (share let through by the gates)", rewards),
 }
+
+
+def told(figure: Figure) -> str:
+    value, low, high = figure
+    return f"{value:.3f}" if math.isnan(low) else f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
 def rows_of(run: Path) -> Rows:
@@ -83,7 +109,7 @@ def main() -> None:
         if (asked.runs / name / "metrics.jsonl").is_file():
             measure, of = MEASURES[name]
             before, after = of(rows_of(asked.runs / name))
-            print(f"| {name} | {measure} | {before:.3f} | {after:.3f} |")
+            print(f"| {name} | {measure} | {told(before)} | {told(after)} |")
     if asked.chart:
         draw(recipe["losses"], asked.chart)
 
