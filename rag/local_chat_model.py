@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,7 @@ class LocalChatModel(BaseChatModel):
             from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
         except ImportError as fault:
             raise MissingExtra(f"a model on this machine needs {fault.name}: pip install 'daozhen[models]'") from None
+        _quiet_loading()
         for folder, needed in ((self.model_dir, "config.json"), (self.adapter_dir, "adapter_config.json")):
             if folder is not None and not (folder / needed).is_file():
                 raise WriterUnavailable(
@@ -164,6 +167,15 @@ class LocalChatModel(BaseChatModel):
         return self._tokenizer.apply_chat_template(
             rows, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
+
+
+def _quiet_loading() -> None:
+    """What the libraries say while they load is for their developers, and a patient's screen stands beside it."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 def _is_quantized(folder: Path) -> bool:
