@@ -7,6 +7,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rag.quoting import Quotable, quoted
 REPETITION_PENALTY = (
     1.05  # where the model's own generation_config.json names none; one that copies its evidence wants 1
 )
+SMALL = 300_000_000  # parameters
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 
 
@@ -125,7 +127,7 @@ class LocalChatModel(BaseChatModel):
 
         def generate() -> None:
             try:
-                with torch.inference_mode():
+                with torch.inference_mode(), _few_threads(self._model):
                     self._model.generate(
                         **inputs.to(self._model.device),
                         max_new_tokens=self.max_new_tokens,
@@ -154,7 +156,7 @@ class LocalChatModel(BaseChatModel):
     def _quoted(self, messages: list[BaseMessage], quotable: Quotable) -> Iterator[ChatGenerationChunk]:
         self.load()
         prompt = self._read_as(messages)["input_ids"][0].tolist()
-        with self._lock:
+        with self._lock, _few_threads(self._model):
             try:
                 for text in quoted(self._model, self._tokenizer, prompt, quotable):
                     yield ChatGenerationChunk(message=AIMessageChunk(content=text))
@@ -167,6 +169,21 @@ class LocalChatModel(BaseChatModel):
         return self._tokenizer.apply_chat_template(
             rows, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
+
+
+@contextmanager
+def _few_threads(model: Any) -> Iterator[None]:
+    """One thread for a small model on the processor: its steps are so short that two threads mostly wait for each other,
+    ten times as long as the work itself takes where something else is running."""
+    import torch
+
+    usual = torch.get_num_threads()
+    if model.device.type == "cpu" and model.num_parameters() < SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def _quiet_loading() -> None:
