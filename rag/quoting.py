@@ -15,7 +15,8 @@ MOST_QUOTED = 6  # sentences of an answer
 
 @dataclass(frozen=True)
 class Quotable:
-    """What may be said: whole sentences with their keys, in any order, or the refusal alone. gap: what stands between two."""
+    """What may be said: whole sentences with their keys, in any order; refusal: what is said where there are none. gap: what
+    stands between two."""
 
     sentences: tuple[str, ...]
     refusal: str
@@ -24,12 +25,12 @@ class Quotable:
 
 def quoted(model: Any, tokenizer: Any, prompt: Sequence[int], quotable: Quotable) -> Iterator[str]:
     """The sentences in the order the model chooses, each once with the gap before it, MOST_QUOTED of them where there are
-    more; the refusal alone where it would rather say that.
+    more; the refusal where there are none.
 
-    It is not asked when to end: a small model ends too soon, and what it leaves out is what somebody asked. model and
-    tokenizer: of transformers, the tokenizer with an end-of-sequence token; prompt: the tokens before the answer. The last
-    token of what was said is held back until the next sentence is known: some tokenizers write the blank behind a word into
-    it.
+    It is asked neither whether the passages answer, which was decided before, nor when to end: a small model ends too soon,
+    and what it leaves out is what somebody asked. model and tokenizer: of transformers; prompt: the tokens before the
+    answer. The last token of what was said is held back until the next sentence is known: some tokenizers write the blank
+    behind a word into it.
     """
     reader = _Reader(model, prompt)
     left = list(dict.fromkeys(quotable.sentences))
@@ -39,13 +40,9 @@ def quoted(model: Any, tokenizer: Any, prompt: Sequence[int], quotable: Quotable
     for _ in range(min(MOST_QUOTED, len(left))):
         gap = quotable.gap if said else ""
         texts = {one: said + gap + one for one in left}
-        if not said:
-            texts[quotable.refusal] = quotable.refusal
         ways = {one: tokenizer.encode(text, add_special_tokens=False)[settled:] for one, text in texts.items()}
         chosen = _chosen(ways, reader)
         yield gap + chosen
-        if chosen == quotable.refusal:
-            return
         said, settled = texts[chosen], settled + len(ways[chosen]) - 1
         left.remove(chosen)
 

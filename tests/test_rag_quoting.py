@@ -59,10 +59,10 @@ def tokenizers(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["behind", "before"])
 @pytest.mark.parametrize("options", [ZH, EN], ids=["zh", "en"])
-@pytest.mark.parametrize("order", [(0, 1, 2, 3), (2, 0, 3, 1), (3, 1, 2, 0), ()])
-def test_sentences_come_in_the_order_the_model_would_say_them_in_or_it_refuses(tokenizers, name, options, order):
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (2, 0, 3, 1), (3, 1, 2, 0)])
+def test_sentences_come_in_the_order_the_model_would_say_them_in(tokenizers, name, options, order):
     tokenizer = tokenizers[name]
-    answer = options.gap.join(options.sentences[place] for place in order) or options.refusal
+    answer = options.gap.join(options.sentences[place] for place in order)
     prompt = [5, 6, 7]
     script = [*tokenizer.encode(answer, add_special_tokens=False), tokenizer.eos_token_id]
     model = Scripted(prompt, script, len(tokenizer))
@@ -76,8 +76,6 @@ def test_a_model_that_knows_nothing_says_given_sentences_each_once(tmp_path, see
     model = LocalChatModel(model_dir=folder, four_bit=False)
     for options in (ZH, EN):
         text = model.invoke("How do I sleep?", quoting=options).content
-        if text == options.refusal:
-            continue
         left = text
         for _ in range(MOST_QUOTED):
             found = next((one for one in options.sentences if left.startswith(one)), None)
@@ -104,7 +102,13 @@ def test_any_sentences_at_all_come_back_whole(tokenizers, texts, seed):
     for tokenizer in tokenizers.values():
         said = list(quoted(anything, tokenizer, [3], options))
         whole = {gap + one for one in sentences for gap in ("", options.gap)}
-        assert said == ["no."] or (set(said) <= whole and len(said) == count)
+        assert set(said) <= whole and len(said) == count
+
+
+def test_where_nothing_may_be_said_that_is_said(tokenizers):
+    assert list(quoted(None, tokenizers["before"], [3], Quotable((), "NOT IN THE PASSAGES."))) == [
+        "NOT IN THE PASSAGES."
+    ]
 
 
 def test_a_writer_held_to_the_passages_says_nothing_the_gates_refuse(tmp_path, assistant):
