@@ -76,19 +76,23 @@ def rows_of(run: Path) -> Rows:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def draw(losses: list[float], chart: Path) -> None:
-    """The base's loss over its run."""
-    import matplotlib
+def draw(losses: list[float], policy: Rows, chart: Path) -> None:
+    """The base's loss over its run; beside it, where ppo ran, its reward and its divergence by iteration."""
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6, 3), dpi=110)
-    axes.plot([number / len(losses) for number in range(len(losses))], losses, linewidth=1)
-    axes.set_xlabel("share of the run")
-    axes.set_ylabel("loss, nats a token")
-    axes.set_title("The base from scratch: late weights hold from 0.65 on")
-    figure.tight_layout()
+    figure = Figure(figsize=(11 if policy else 6, 3), dpi=90, layout="constrained")
+    panels = figure.subplots(1, 2 if policy else 1, squeeze=False)[0]
+    panels[0].plot([number / len(losses) for number in range(len(losses))], losses, linewidth=1, color="#3f7f93")
+    panels[0].set(
+        xlabel="share of the run", ylabel="loss, nats a token", title="The base: late weights hold from 0.65 on"
+    )
+    if policy:
+        steps = [row["step"] for row in policy]
+        divergence = panels[1].twinx()
+        panels[1].plot(steps, [row["reward"] for row in policy], marker=".", color="#3f7f93")
+        divergence.plot(steps, [row["kl"] for row in policy], linewidth=1, linestyle="--", color="#b5651d")
+        panels[1].set(xlabel="iteration", ylabel="reward", title="ppo: share let through (line), divergence (dashed)")
+        divergence.set_ylabel("nats an answer")
     figure.savefig(chart)
 
 
@@ -111,7 +115,9 @@ def main() -> None:
             before, after = of(rows_of(asked.runs / name))
             print(f"| {name} | {measure} | {told(before)} | {told(after)} |")
     if asked.chart:
-        draw(recipe["losses"], asked.chart)
+        policy = asked.runs / "ppo"
+        steps = [row for row in rows_of(policy) if "reward" in row] if (policy / "metrics.jsonl").is_file() else []
+        draw(recipe["losses"], steps, asked.chart)
 
 
 if __name__ == "__main__":
