@@ -16,7 +16,7 @@ from rag.learned_store import load_or_warn, pointer_of
 from rag.writers import Writer
 
 NEEDS_RESTART = ("embedder", "query_prefix", "passage_prefix", "allow_download")
-_WRITER = ("model", "adapter")
+_WRITER = ("model", "adapter", "word_for_word")
 
 _log = logging.getLogger("daozhen.settings")  # files and settings only; what patients say is never logged
 
@@ -94,5 +94,5 @@ class ServingAssistant:
             self._assistant = replace(here, dialogue=here.dialogue.over(index))
 
 
-def _writer_of(settings: Settings) -> tuple[str, str]:
-    return settings.model, settings.adapter
+def _writer_of(settings: Settings) -> tuple[object, ...]:
+    return tuple(getattr(settings, name) for name in _WRITER)

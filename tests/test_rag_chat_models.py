@@ -92,6 +92,13 @@ def test_a_model_served_on_this_machine_needs_no_leave(tmp_path):
     assert not writer.remote and writer.name == "openai:some-model"
 
 
+@pytest.mark.parametrize("setting", [{"adapter": "a"}, {"word_for_word": True}])
+def test_what_only_a_model_on_this_machine_takes_is_told_of_a_served_one(setting, tmp_path):
+    settings = Settings(tmp_path, model="openai:some-model", model_url="http://127.0.0.1:9/v1", **setting)
+    with pytest.raises(InvalidSettings, match=f"{next(iter(setting))}: only a model in a folder"):
+        load_writer(settings)
+
+
 @pytest.mark.parametrize("model", ["no-such-folder", "nobody:some-model"])
 def test_a_model_that_cannot_be_had_is_one_line(model, tmp_path):
     with pytest.raises(WriterUnavailable) as told:
