@@ -47,20 +47,27 @@ def written_answer(writer: Writer, evidence: Evidence) -> Generator[AnswerPiece,
     """
     if isinstance(writer, ExtractiveWriter):
         return (yield from _extractive(evidence, ""))
-    passed = _Passed(evidence)
+    pointed, passed, kept_back = evidence.pointed, _Passed(evidence), _Passed(evidence)
+    note, lacking = "", _LEFT_OUT
     try:
-        if evidence.pointed:  # what tells it comes first, so the whole text is waited for
-            passed.take(writer.write(evidence))
-        else:
-            yield from passed.of(writer.write(evidence))
-        note, lacking = "", frozenset() if passed.tells_danger() else _LEFT_OUT
+        for draft in writer.write(evidence):
+            if pointed is None or passed.pieces:
+                yield from passed.of([draft])
+                continue
+            kept_back.take([draft])  # until the sentence comes that tells what was asked
+            if kept_back.drafts[-1:] == [draft] and _tells(draft, pointed):
+                passed.refused = kept_back.refused
+                yield from passed.of([draft, *kept_back.drafts])
     except WriterUnavailable as fault:
         _log.warning("daozhen: %s; the documents' own sentences are given", fault)
         note, lacking = "broke_off", _BROKEN_OFF
-    if not passed.stand():
+    told = passed if passed.pieces else kept_back
+    if not told.stand():
         return (yield from _extractive(evidence, "unavailable" if note else "too_little"))
-    if evidence.pointed:
-        passed = _to_the_point(passed.drafts, evidence, evidence.pointed)
+    if not note and told.tells_danger():
+        lacking = frozenset()
+    if pointed and told is kept_back:
+        passed = _to_the_point(told.drafts, evidence, pointed)
         yield from passed.pieces
     yield from passed.of(draft for draft in ExtractiveWriter().write(evidence) if draft.part in lacking)
     return _whole(passed.pieces, writer.name, note, evidence)
@@ -79,14 +86,12 @@ def _extractive(evidence: Evidence, note: str) -> Generator[AnswerPiece, None, C
 
 
 def _to_the_point(drafts: Sequence[DraftSentence], evidence: Evidence, pointed: PointedQuestion) -> _Passed:
-    """A model's sentences, those that tell the one thing asked for first; where it left them out the passages' own, and
-    where there are none, that is said first."""
-    telling = [draft for draft in drafts if _tells(draft, pointed)]
-    if not telling:
-        own = (draft for draft in ExtractiveWriter().write(evidence) if draft.part == "answer")
-        telling = [draft for draft in own if _tells(draft, pointed)][:TOLD_FOR_IT]
+    """A model's sentences, none of which tells the one thing asked for, behind the passages' own that do; where there are
+    none either, that is said first."""
+    own = (draft for draft in ExtractiveWriter().write(evidence) if draft.part == "answer")
+    telling = [draft for draft in own if _tells(draft, pointed)][:TOLD_FOR_IT]
     passed = _Passed(evidence)
-    passed.take([*telling, *(draft for draft in drafts if draft not in telling)])
+    passed.take([*telling, *drafts])
     if not telling:
         passed.say_that_none_tells()
     return passed
@@ -117,7 +122,7 @@ class _Passed:
         self.drafts: list[DraftSentence] = []  # as they were written
         self._kept: list[Admitted] = []
         self._shown: set[str] = set()
-        self._refused = 0
+        self.refused = 0
 
     def take(self, drafts: Iterable[DraftSentence]) -> None:
         """Judges them all."""
@@ -128,7 +133,7 @@ class _Passed:
         for draft in drafts:
             judged = judge(draft, self.evidence)
             if not isinstance(judged, Admitted):
-                self._refused += 1
+                self.refused += 1
             elif judged.sentence.text not in self._shown:
                 self._shown.add(judged.sentence.text)
                 self.drafts.append(draft)
@@ -144,7 +149,7 @@ class _Passed:
         Scattered sentences left over from a text that was mostly refused are no answer, however true each is.
         """
         count = len(self._kept)
-        return 0 < count >= self._refused and (count > 1 or self._answers(self._kept[0]))
+        return 0 < count >= self.refused and (count > 1 or self._answers(self._kept[0]))
 
     def _answers(self, lone: Admitted) -> bool:
         """As the extractive writer asks of a sentence: enough of the question's words, under its heading."""

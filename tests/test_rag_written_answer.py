@@ -87,3 +87,21 @@ def test_a_model_that_is_mostly_refused_is_not_saved_by_what_is_added(evidence):
     assert answer.note and [one.text for one in answer.sentences] == [
         one.text for one in whole(ExtractiveWriter(), evidence).sentences
     ]
+
+
+def test_once_it_is_told_every_sentence_is_shown_as_it_comes(evidence):
+    told = telling(evidence)[:1]
+    drafts, taken = [*told, *beside_the_point(evidence)], []
+
+    @dataclass(frozen=True)
+    class Slow(Says):
+        def write(self, _evidence):
+            for draft in self.drafts:
+                taken.append(draft)
+                yield draft
+
+    first = next(written_answer(Slow(tuple(drafts)), evidence))
+    if told:
+        assert first.sentence.text == told[0].text and taken == told
+    else:
+        assert first.sentence.before and taken == drafts
