@@ -8,9 +8,9 @@ from knowledge.errors import IndexDamaged
 from rag.config import Settings
 from rag.embedder import Embedder, load_embedder
 from rag.manifest import REBUILD
-from rag.passage_index import ServingIndex
 from rag.retriever import HybridSearch
 from rag.served_or_local import MILVUS, ServedOrLocal, connected
+from rag.serving_index import ServingIndex
 
 
 def open_search(settings: Settings) -> HybridSearch:

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from knowledge.errors import IndexDamaged, IndexMissing
+from knowledge.errors import IndexDamaged
 from knowledge.records import Language
 from rag.facets import Facets, PassageFilter
 from rag.generations import current_generation, finished_generations, pointer_state
@@ -197,45 +196,6 @@ class PassageIndex:
     def page_text(self, source_id: str, page: int | None, section: str, quote: str = "") -> str | None:
         """The whole text of the page or section a quote stands in; None where the source has no such text."""
         return self.passages.page_text(source_id, page, section, quote)
-
-
-class ServingIndex:
-    """Always the generation that serves: a new one is noticed at the next question, without a restart."""
-
-    def __init__(self, index_dir: Path, embedder_fingerprint: str | None = None) -> None:
-        self.index_dir = index_dir
-        self._fingerprint = embedder_fingerprint
-        self._opening = threading.Lock()
-        self._seen = pointer_state(index_dir)
-        self._index = PassageIndex.open(index_dir, embedder_fingerprint)
-
-    def current(self) -> PassageIndex:
-        """The open generation, opened anew where the pointer has changed. One question should ask for it once.
-
-        A new generation that is damaged, or of another embedder, is not taken: the one in use goes on, with a warning.
-        """
-        if pointer_state(self.index_dir) != self._seen:
-            with self._opening:
-                state = pointer_state(self.index_dir)
-                if state != self._seen:
-                    self._index = self._newer() or self._index
-                    self._seen = state
-        return self._index
-
-    def _newer(self) -> PassageIndex | None:
-        try:
-            index = PassageIndex.open(self.index_dir, self._fingerprint)
-        except (IndexDamaged, IndexMissing) as fault:
-            _log.warning("daozhen: warning: %s. Until then generation %s serves", fault, self._index.folder.name)
-            return None
-        if self._fingerprint not in (None, index.manifest.embedder_fingerprint):
-            _log.warning(
-                "daozhen: warning: %s was built by another embedder; restart to use it. Until then generation %s serves",
-                index.folder,
-                self._index.folder.name,
-            )
-            return None
-        return None if index.folder == self._index.folder else index
 
 
 def _best(scores: np.ndarray, k: int) -> np.ndarray:

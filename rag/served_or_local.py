@@ -15,9 +15,10 @@ from rag.config import STORES, Settings
 from rag.generations import KEPT_GENERATIONS
 from rag.milvus_faults import COPY
 from rag.open_generation import OpenGeneration
-from rag.passage_index import PassageIndex, ServingIndex
+from rag.passage_index import PassageIndex
 from rag.served_generation import ServedGeneration
 from rag.served_rows import seal_of
+from rag.serving_index import ServingIndex
 from rag.writer_lock import writing
 
 if TYPE_CHECKING:

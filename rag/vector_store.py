@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +17,18 @@ from langchain_core.vectorstores import VectorStore
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
 from knowledge.errors import IndexDamaged, IndexMissing, InvalidUsage
+from rag.added_documents import added_document, as_document, as_documents, filter_of
 from rag.embedder import Embedder
-from rag.facets import PassageFilter
+from rag.embeddings_embedder import EmbeddingsEmbedder, unit_rows
 from rag.generation_writer import Change, write_generation
 from rag.generations import new_generation_name
-from rag.langchain_plugs import EmbedderAdapter, passage_as_document
+from rag.langchain_plugs import EmbedderAdapter
 from rag.manifest import FORMAT_VERSION, Manifest
-from rag.open_generation import Held, OpenGeneration
-from rag.passage_index import ROUTING, PassageIndex, ServingIndex
+from rag.open_generation import OpenGeneration
+from rag.passage_index import ROUTING, PassageIndex
 from rag.passage_store import ADDED, StoredDocument
 from rag.passages import Passage
+from rag.serving_index import ServingIndex
 from rag.words import words_fingerprint
 from rag.writer_lock import writing
 
@@ -39,32 +38,6 @@ if TYPE_CHECKING:
 
 _BATCH = 1024  # texts embedded at once; bounds the memory
 _WAIT_SECONDS = 60.0  # for another writer of the same folder
-_CHINESE = re.compile("[\u3400-\u9fff]")
-_PROBE = "导诊 triage"  # the text whose vector tells LangChain embeddings apart
-
-
-@dataclass(frozen=True)
-class EmbeddingsEmbedder:
-    """LangChain `Embeddings` where daozhen expects its `Embedder`."""
-
-    embeddings: Embeddings
-    name: str
-    dimension: int
-    fingerprint: str = field(default="")
-
-    @classmethod
-    def of(cls, embeddings: Embeddings) -> EmbeddingsEmbedder:
-        """Embeds one text, to learn the dimension and to tell this model from others."""
-        vector = np.asarray(embeddings.embed_query(_PROBE), dtype=np.float32)
-        name = type(embeddings).__name__
-        digest = hashlib.sha256(name.encode() + vector.round(4).tobytes()).hexdigest()[:16]
-        return cls(embeddings, name, len(vector), digest)
-
-    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
-        return _unit(self.embeddings.embed_documents(list(texts)), self.dimension)
-
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return _unit([self.embeddings.embed_query(text) for text in texts], self.dimension)
 
 
 class PassageVectorStore(VectorStore):
@@ -122,7 +95,7 @@ class PassageVectorStore(VectorStore):
         rows = metadatas or [{} for _ in texts]
         if not len(texts) == len(names) == len(rows):
             raise InvalidUsage(f"{len(texts)} texts, {len(names)} ids, {len(rows)} metadatas; give one of each")
-        last = {name: _added(name, text, row) for name, text, row in zip(names, texts, rows, strict=True)}
+        last = {name: added_document(name, text, row) for name, text, row in zip(names, texts, rows, strict=True)}
         self._write(set(last), list(last.values()))
         return names
 
@@ -137,7 +110,7 @@ class PassageVectorStore(VectorStore):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         index = self._searched()
-        return [] if index is None else _documents(index, list(index.rows_of_ids(ids).values()))
+        return [] if index is None else as_documents(index, list(index.rows_of_ids(ids).values()))
 
     def similarity_search(self, query: str, k: int = 4, filter: Any = None, **_: Any) -> list[Document]:
         return [document for document, _ in self.similarity_search_with_score(query, k, filter)]
@@ -151,7 +124,7 @@ class PassageVectorStore(VectorStore):
     def similarity_search_by_vector(
         self, embedding: list[float], k: int = 4, filter: Any = None, **_: Any
     ) -> list[Document]:
-        vector = _unit([embedding], self._embedder.dimension)[0]
+        vector = unit_rows([embedding], self._embedder.dimension)[0]
         return [document for document, _ in self._nearest(vector, k, filter)]
 
     def max_marginal_relevance_search(
@@ -161,9 +134,9 @@ class PassageVectorStore(VectorStore):
         if index is None:
             return []
         vector = self._embedder.encode_queries([query])[0]
-        held = index.held_at(index.by_meaning(vector, fetch_k, _filter_of(filter)).rows)
+        held = index.held_at(index.by_meaning(vector, fetch_k, filter_of(filter)).rows)
         chosen = maximal_marginal_relevance(vector, [one.vector.tolist() for one in held], lambda_mult, k)
-        return [_as_document(held[place]) for place in chosen]
+        return [as_document(held[place]) for place in chosen]
 
     def _select_relevance_score_fn(self) -> Any:
         return lambda cosine: max(0.0, cosine)
@@ -172,8 +145,8 @@ class PassageVectorStore(VectorStore):
         index = self._searched()
         if index is None:
             return []
-        found = index.by_meaning(vector, k, _filter_of(only))
-        return list(zip(_documents(index, found.rows), found.scores, strict=True))
+        found = index.by_meaning(vector, k, filter_of(only))
+        return list(zip(as_documents(index, found.rows), found.scores, strict=True))
 
     def _searched(self) -> OpenGeneration | None:
         """The generation that is searched: the store's where there is one. None before anything was written."""
@@ -249,42 +222,6 @@ def _copy_routing(base: PassageIndex | None, folder: Path) -> None:
         shutil.copytree(base.folder / ROUTING, folder / ROUTING)
 
 
-def _added(name: str, text: str, metadata: dict[str, Any]) -> tuple[StoredDocument, list[Passage]]:
-    try:
-        json.dumps(metadata)
-    except (TypeError, ValueError) as fault:
-        raise InvalidUsage(f"{name}: its metadata is no JSON ({fault}); give text, numbers, lists and dicts") from None
-    language = "zh" if _CHINESE.search(text) else "en"
-    passage = Passage(name, name, "", "", None, 0, text, language, "document")
-    body = {"metadata": metadata, "quarantined": []}
-    sections = ({"text": text, "heading": "", "page": None},)
-    digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()
-    return StoredDocument(name, ADDED, digest, body, sections), [passage]
-
-
-def _documents(index: OpenGeneration, rows: Sequence[int]) -> list[Document]:
-    return [_as_document(held) for held in index.held_at(rows)]
-
-
-def _as_document(held: Held) -> Document:
-    if held.added is None:
-        return passage_as_document(held.passage)
-    return Document(id=held.passage.passage_id, page_content=held.passage.text, metadata=dict(held.added))
-
-
-def _filter_of(values: Any) -> PassageFilter:
-    if values is None or isinstance(values, PassageFilter):
-        return values or PassageFilter()
-    try:
-        sets = {name: value if isinstance(value, str) else frozenset(value) for name, value in dict(values).items()}
-        only = PassageFilter(**sets)  # type: ignore[arg-type]
-    except TypeError:
-        raise InvalidUsage(f"{values!r}: no filter; its keys are language, departments, source_ids") from None
-    if isinstance(only.departments, str) or isinstance(only.source_ids, str):
-        raise InvalidUsage(f"{values!r}: departments and source_ids need lists")
-    return only
-
-
 def _checked_embedder(index: PassageIndex, embedder: Embedder) -> None:
     made = index.manifest
     if made.embedder_fingerprint != embedder.fingerprint:
@@ -292,10 +229,3 @@ def _checked_embedder(index: PassageIndex, embedder: Embedder) -> None:
             f"{index.folder}: written with embedder {made.embedder} ({made.dimension} dimensions), "
             f"asked with {embedder.name} ({embedder.dimension}); use the same, or another folder"
         )
-
-
-def _unit(rows: Sequence[Sequence[float]], dimension: int) -> np.ndarray:
-    """(n, dimension) float32 of unit length; zeros stay zeros."""
-    vectors = np.asarray(rows, dtype=np.float32).reshape(len(rows), dimension)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths == 0, 1, lengths))

@@ -19,8 +19,9 @@ from ingest import pipeline
 from ingest.pipeline import rebuild_index
 from knowledge.departments import load_departments
 from rag.generations import faults_of_all
-from rag.passage_index import PassageIndex, ServingIndex
+from rag.passage_index import PassageIndex
 from rag.retriever import HybridSearch
+from rag.serving_index import ServingIndex
 from tests.fakes import HashEmbedder
 
 FILES = 20

@@ -16,6 +16,7 @@ from rag import load_assistant
 from rag.config import Settings
 from rag.evidence import DraftSentence, Evidence
 from rag.gates import Admitted, judge
+from rag.reading_order import in_reading_order
 from rag.sentences import split_sentences
 from ui.cli import main
 
@@ -85,8 +86,8 @@ def lesson(built_home: Path) -> tuple[list[dict[str, str]], str]:
     """(messages as serving gives them, an answer the gates admit)."""
     listening = Listening()
     load_assistant(Settings(built_home, passages_per_answer=2), writer=listening).reply(QUESTION)
-    evidence = listening.evidence
-    assert evidence is not None
+    assert listening.evidence is not None
+    evidence = in_reading_order(listening.evidence)
     messages = answer_messages(
         evidence.question, evidence.numbered(), "zh", evidence.urgency.title("zh"), evidence.department
     )

@@ -13,8 +13,9 @@ import pytest
 from knowledge.errors import IndexDamaged, IndexMissing
 from rag.facets import PassageFilter
 from rag.generations import current_generation, faults_of_all, finished_generations, point_at, roll_back
-from rag.passage_index import PassageIndex, ServingIndex
+from rag.passage_index import PassageIndex
 from rag.retriever import HybridSearch
+from rag.serving_index import ServingIndex
 from rag.vector_store import PassageVectorStore
 from tests.fakes import HashEmbedder
 
