@@ -1,6 +1,6 @@
 """Cited answers by the thousand: every part of every guide asked in many wordings, over what serving would find.
 
-The prompt is that of serving to the letter, its passages in the order the search finds them; the answer is the few
+The prompt is in the form of serving, its passages in the order the search finds them; the answer is the few
 sentences that answer, each with its key. Questions are made without a teacher: from the guides' own questions, from
 their sections, and from single sentences (the inverse cloze task of Lee et al., 2019, arXiv 1906.00300). In a share of
 the rows every passage but one is a near one that does not help (RAFT, Zhang et al. 2024, arXiv 2403.10131); in another
@@ -27,7 +27,7 @@ from knowledge.records import Language
 from knowledge.script import BETWEEN_SENTENCES, FULL_STOP
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
-from rag.citations import written_sentences
+from rag.citations import reads_back
 from rag.evidence import DraftSentence, Evidence
 from rag.evidence_search import Asked, found_passages
 from rag.gates import Admitted, judge
@@ -213,10 +213,7 @@ def written(answer: Sequence[tuple[str, Passage]], evidence: Evidence) -> str:
 def passes(draft: DraftSentence, evidence: Evidence) -> bool:
     """Let through as it is, not replaced by the advice to ask; and read back from a model's text as the one sentence it is."""
     judged = judge(draft, evidence)
-    if not isinstance(judged, Admitted) or judged.sentence is not draft:
-        return False
-    read_back = [sentence.text for sentence in written_sentences([f"{draft.text} [1]"])]
-    return read_back == [draft.text]
+    return isinstance(judged, Admitted) and judged.sentence is draft and reads_back(draft.text)
 
 
 def abstention(language: Language) -> str:

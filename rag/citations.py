@@ -36,6 +36,11 @@ def written_sentences(pieces: Iterable[str]) -> Iterator[WrittenSentence]:
     yield from _sentence(buffer)
 
 
+def reads_back(text: str) -> bool:
+    """Whether a sentence with a key behind it is read as that one sentence: some marks within would cut it."""
+    return [sentence.text for sentence in written_sentences([f"{text} [1]"])] == [text]
+
+
 def _complete(buffer: str) -> int | None:
     """Where the first sentence ends, if more text behind it shows that no key is still to come."""
     for match in _END.finditer(buffer):

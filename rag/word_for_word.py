@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from knowledge.prompts import ABSTAINS
 from knowledge.script import BETWEEN_SENTENCES, FULL_STOP
+from rag.citations import reads_back
 from rag.evidence import DraftSentence, Evidence
 from rag.gates import Admitted, judge
 from rag.passages import Passage
@@ -33,6 +34,7 @@ def quotable(evidence: Evidence) -> Quotable:
         if draft.passages[0] in keys
         and isinstance(judged := judge(draft, evidence), Admitted)
         and judged.sentence is draft
+        and reads_back(draft.text)
     ]
     refusal = ABSTAINS[evidence.language] + FULL_STOP[evidence.language]
     return Quotable(tuple(dict.fromkeys(sentences)), refusal, gap)
