@@ -1,9 +1,11 @@
 """What each stage of a road did to its own held-out measure: a table and a picture, from the folders the runs left.
 
     python -m tests.benchmarks.training_road --base models/daozhen-base --runs runs/embedded [--chart road.png]
+    python -m tests.benchmarks.training_road --base models/daozhen-base-nf4 --runs runs/embedded --data DIR --limit 100
 
 A stage's measure stands in its metrics.jsonl at step 0 and at the end (evaluate_every > 0); ppo's is its reward, the mean of
-the first and of the last quarter of its iterations.
+the first and of the last quarter of its iterations. With --data the held-out rows themselves are read again before and after
+each stage that learns texts: perplexity with its paired interval.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import argparse
 import json
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +98,58 @@ def draw(losses: list[float], policy: Rows, chart: Path) -> None:
     figure.savefig(chart)
 
 
+def perplexities(base: Path, runs: Path, data: Path, limit: int) -> Iterator[str]:
+    """Each stage against the one it began from, row by row of the same held-out file."""
+    import numpy as np
+
+    from finetune.chat_generation import ChatGenerator
+    from rag.evaluation_retrieval import interval
+
+    for before, after, file in (("", "pt", "pt_eval"), ("pt", "sft", "sft_eval"), ("sft", "sft_second", "sft_eval")):
+        nats = []
+        for stage in (before, after):
+            generator = ChatGenerator(str(base), str(runs / stage / "adapter") if stage else "")
+            rows = list(labelled(data / f"{file}.jsonl", generator.tokenizer))[: limit or None]
+            nats.append(np.array([-total / count for total, count in generator.log_likelihoods(rows)]))
+        gain = nats[1] - nats[0]
+        low, high = interval(gain)
+        yield (
+            f"| {after} | {len(gain)} | {math.exp(nats[0].mean()):.3f} | {math.exp(nats[1].mean()):.3f} "
+            f"| ×{math.exp(gain.mean()):.3f} ({math.exp(low):.3f}-{math.exp(high):.3f}) |"
+        )
+
+
+def labelled(path: Path, tokenizer: Any) -> Iterator[tuple[list[int], list[int]]]:
+    """Every row as tokens and what is learnt of them: a text whole, of a dialogue the assistant's words."""
+    from finetune.chat_template import ensure_training_template
+    from finetune.stage_rows import StageRow
+    from finetune.supervision import supervised_dialogue
+
+    ensure_training_template(tokenizer, "", "")
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        row = json.loads(line)
+        if row["kind"] == "text":
+            ids = tokenizer.encode(row["text"])
+            yield ids, ids
+            continue
+        system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+        tokens = supervised_dialogue(StageRow(str(number), {"messages": [*system, *row["messages"]]}), tokenizer)
+        yield list(tokens.input_ids), list(tokens.labels)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, required=True, help="the base's model folder, with its recipe.json")
     parser.add_argument("--runs", type=Path, required=True, help="the folder of the pipeline's runs")
     parser.add_argument("--chart", type=Path)
+    parser.add_argument("--data", type=Path, help="the folder with pt_eval.jsonl and sft_eval.jsonl")
+    parser.add_argument("--limit", type=int, default=0, help="rows of each")
     asked = parser.parse_args()
+    if asked.data:
+        print("| stage | rows | perplexity before | after | paired (95 %) |\n|---|---|---|---|---|")
+        for line in perplexities(asked.base, asked.runs, asked.data, asked.limit):
+            print(line, flush=True)
+        return
     recipe = json.loads((asked.base / "recipe.json").read_text(encoding="utf-8"))
     print("| source | tokens | perplexity before | after |\n|---|---|---|---|")
     for name, after in recipe["perplexity_after"].items():
