@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 EMBEDDED = "embedded"
-_SHIPPED = Path(__file__).parent / "models" / "writer"
+_SHIPPED = (Path(__file__).parent / "models" / "writer").resolve()
 
 
 def load_writer(settings: Settings) -> Writer:
@@ -61,6 +61,8 @@ def load_chat_model(settings: Settings) -> BaseChatModel:
 def weights_folder(model: str) -> Path | None:
     """The folder of a model on this machine; None for a served one, and for none."""
     folder = _SHIPPED if model == EMBEDDED else Path(model).expanduser()
+    if model and folder.resolve() == _SHIPPED:
+        return _SHIPPED  # by whatever path, it is never without its adapter, and never free
     return folder if model and folder.is_dir() else None
 
 

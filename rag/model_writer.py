@@ -14,6 +14,7 @@ from rag.deadline import Patience, Places, within
 from rag.evidence import DraftSentence, Evidence
 from rag.masking import mask
 from rag.reading_order import in_reading_order
+from rag.sentence_choice import is_danger_line
 from rag.word_for_word import in_parts, quotable, where_it_stands
 
 if TYPE_CHECKING:
@@ -60,8 +61,15 @@ class ModelWriter:
         been written of a sentence by then is dropped.
         """
         evidence = in_reading_order(evidence)
-        drafts = self._written(evidence)
-        yield from in_parts(drafts, evidence) if self.word_for_word else drafts
+        yield from self._in_parts(evidence) if self.word_for_word else self._written(evidence)
+
+    def _in_parts(self, evidence: Evidence) -> Iterator[DraftSentence]:
+        """What is chosen, part after part; as far as it came where the model fails half way."""
+        chosen: list[DraftSentence] = []
+        try:
+            chosen.extend(self._written(evidence))
+        finally:
+            yield from in_parts(chosen, evidence)
 
     def _written(self, evidence: Evidence) -> Iterator[DraftSentence]:
         question = mask(evidence.question) if self.remote else evidence.question
@@ -85,7 +93,9 @@ class ModelWriter:
                     return
                 continue
             cited = [keyed[key] for key in sentence.keys if key in keyed]
-            yield DraftSentence(sentence.text, where_it_stands(sentence.text, cited, keyed.values()))
+            passages = where_it_stands(sentence.text, cited, keyed.values())
+            hurries = bool(passages) and is_danger_line(passages[0])
+            yield DraftSentence(sentence.text, passages, "danger" if hurries else "answer")
         if not said:
             raise WriterUnavailable("the language model said nothing")
 

@@ -158,6 +158,11 @@ def question_in(section: str) -> str:
     return match[1] if match and section.split(" > ")[0] in SECTIONS["questions"] else ""
 
 
+def is_danger_line(passage: Passage) -> bool:
+    """Whether a passage of a guide says when to hurry."""
+    return passage.section.split(" > ")[0] in SECTIONS["danger"]
+
+
 def is_for_others(text: str, told: Set[str]) -> bool:
     """Whether a text is about children, pregnancy or the time after a birth, and the patient said nothing of either.
 
@@ -177,8 +182,7 @@ def _may_stand(text: str, passage: Passage, evidence: Evidence) -> bool:
     if passage.section in SECTIONS["described"] and _SAYS_SO.search(text):
         return False
     label = _label(text)
-    is_danger_line = passage.section in SECTIONS["danger"]
-    return not is_danger_line or label in evidence.danger_labels
+    return not is_danger_line(passage) or label in evidence.danger_labels
 
 
 def _label(danger_line: str) -> str:

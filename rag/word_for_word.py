@@ -14,7 +14,7 @@ from rag.gates import Admitted, judge
 from rag.passages import Passage
 from rag.quoting import Quotable
 from rag.reading_order import telling_sentences
-from rag.sentence_choice import candidates
+from rag.sentence_choice import candidates, is_danger_line
 from rag.sentences import split_sentences
 from rag.writers import PARTS
 
@@ -23,10 +23,10 @@ SHORTEST = 6  # letters and digits of a sentence that can be known by its words 
 
 def quotable(evidence: Evidence) -> Quotable:
     """The sentences of the passages shown that tell what was asked, or something of it, and pass the gates as they stand;
-    each with its key."""
+    each with its key. When to hurry is among them only where it was asked for: that is told in any case."""
     keys = {passage: key for key, passage in evidence.keyed().items()}
-    drafts = [*telling_sentences(evidence)]
-    drafts += [DraftSentence(one.text, (one.passage,)) for one in candidates(evidence, list(keys)) if one.answers()]
+    others = [one for one in candidates(evidence, list(keys)) if one.answers() and not is_danger_line(one.passage)]
+    drafts = [*telling_sentences(evidence), *(DraftSentence(one.text, (one.passage,)) for one in others)]
     gap = BETWEEN_SENTENCES[evidence.language]
     sentences = [
         f"{draft.text}{gap}[{keys[draft.passages[0]]}]"
@@ -41,10 +41,13 @@ def quotable(evidence: Evidence) -> Quotable:
 
 
 def in_parts(drafts: Iterable[DraftSentence], evidence: Evidence) -> list[DraftSentence]:
-    """Quoted sentences as the parts of an answer follow each other: what was asked, why, where to go, what to do."""
-    parts = {draft.text: draft.part for draft in telling_sentences(evidence)}
+    """Quoted sentences as the parts of an answer follow each other: what was asked, why, where to go, what to do, when to
+    hurry; the last in the order the passages' own answer tells them, whatever order a model chose."""
+    telling = [*telling_sentences(evidence)]
+    parts = {draft.text: draft.part for draft in telling}
+    places = {draft.text: place for place, draft in enumerate(telling) if draft.part == "danger"}
     told = [replace(draft, part=parts.get(draft.text, draft.part)) for draft in drafts]
-    return sorted(told, key=lambda draft: PARTS.index(draft.part))
+    return sorted(told, key=lambda draft: (PARTS.index(draft.part), places.get(draft.text, 0)))
 
 
 def where_it_stands(text: str, cited: Sequence[Passage], shown: Iterable[Passage]) -> list[Passage]:

@@ -17,6 +17,7 @@ from rag.sentence_choice import (
     candidates,
     dangers,
     first,
+    is_danger_line,
     is_for_others,
     own_question,
     sentences_of,
@@ -209,8 +210,7 @@ def _slots_asked(evidence: Evidence) -> list[_Slot]:
 
 def _draft(candidate: Candidate, part: AnswerPart = "answer") -> DraftSentence:
     """A danger line keeps its place at the end even where it answers the question."""
-    is_danger_line = candidate.passage.section in SECTIONS["danger"]
-    return DraftSentence(candidate.text, (candidate.passage,), "danger" if is_danger_line else part)
+    return DraftSentence(candidate.text, (candidate.passage,), "danger" if is_danger_line(candidate.passage) else part)
 
 
 def _mutual_match(evidence: Evidence, subject: set[str], question: str) -> float:

@@ -7,13 +7,12 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from knowledge.errors import WriterUnavailable
-from knowledge.guidelines import SECTIONS
 from knowledge.pointed_questions import load_pointed_questions
 from knowledge.replies import AnswerPiece, CitedAnswer
 from rag.evidence import AnswerPart, DraftSentence, Evidence
 from rag.gates import Admitted, answer_sentence, citation_of, judge
 from rag.pointed_questions import PointedQuestion
-from rag.sentence_choice import own_question
+from rag.sentence_choice import is_danger_line, own_question
 from rag.words import share_covered, tokens_of
 from rag.writers import ExtractiveWriter, Writer
 
@@ -57,7 +56,8 @@ def written_answer(writer: Writer, evidence: Evidence) -> Generator[AnswerPiece,
             kept_back.take([draft])  # until the sentence comes that tells what was asked
             if kept_back.drafts[-1:] == [draft] and _tells(draft, pointed):
                 passed.refused = kept_back.refused
-                yield from passed.of([draft, *kept_back.drafts])
+                first = [draft] if draft.part == "answer" else []  # when to hurry keeps its place
+                yield from passed.of([*first, *kept_back.drafts])
     except WriterUnavailable as fault:
         _log.warning("daozhen: %s; the documents' own sentences are given", fault)
         note, lacking = "broke_off", _BROKEN_OFF
@@ -87,12 +87,12 @@ def _extractive(evidence: Evidence, note: str) -> Generator[AnswerPiece, None, C
 
 def _to_the_point(drafts: Sequence[DraftSentence], evidence: Evidence, pointed: PointedQuestion) -> _Passed:
     """A model's sentences, none of which tells the one thing asked for, behind the passages' own that do; where there are
-    none either, that is said first."""
-    own = (draft for draft in ExtractiveWriter().write(evidence) if draft.part == "answer")
-    telling = [draft for draft in own if _tells(draft, pointed)][:TOLD_FOR_IT]
+    none either, that is said first. When to hurry tells it too, at its own place."""
+    own = _Passed(evidence)
+    own.take(draft for draft in ExtractiveWriter().write(evidence) if _tells(draft, pointed))
     passed = _Passed(evidence)
-    passed.take([*telling, *drafts])
-    if not telling:
+    passed.take([*[draft for draft in own.drafts if draft.part == "answer"][:TOLD_FOR_IT], *drafts])
+    if not own.drafts:
         passed.say_that_none_tells()
     return passed
 
@@ -166,5 +166,6 @@ class _Passed:
         self.pieces[0] = replace(first, sentence=replace(first.sentence, before=words))
 
     def tells_danger(self) -> bool:
-        """Whether one of them rests on what a guide says of when to hurry."""
-        return any(kept.passage.section.split(" > ")[0] in SECTIONS["danger"] for kept in self._kept)
+        """Whether one of them rests on what the guide that fits best says of when to hurry."""
+        best = {passage.source_id for passage in self.evidence.guide}
+        return any(is_danger_line(kept.passage) and (not best or kept.passage.source_id in best) for kept in self._kept)

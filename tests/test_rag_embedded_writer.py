@@ -8,11 +8,19 @@ import pytest
 
 pytest.importorskip("bitsandbytes")
 
-from knowledge.errors import InvalidSettings
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
+
+from knowledge.errors import InvalidSettings, WriterUnavailable
 from rag.chat_models import EMBEDDED, load_writer
 from rag.config import Settings
 from rag.evidence_search import Asked, gather_evidence
 from rag.gates import Admitted, judge
+from rag.model_writer import ModelWriter
+from rag.reading_order import in_reading_order
+from rag.word_for_word import quotable
+from rag.writers import ExtractiveWriter
 from rag.written_answer import written_answer
 
 FOLDER = Path(__file__).parents[1] / "rag" / "models" / "writer"
@@ -44,6 +52,43 @@ def test_every_sentence_is_one_of_the_passages_and_the_answer_is_under_its_name(
         except StopIteration as end:
             assert end.value.writer == EMBEDDED and not end.value.note
             break
+
+
+@pytest.mark.parametrize(
+    "question", ["When should I worry about a headache?", "When should I go to hospital with a fever?"]
+)
+def test_when_to_hurry_is_told_last_and_in_the_order_of_the_documents(assistant, writer, question):
+    evidence = gather_evidence(Asked.alone(question, "en"), assistant.search.current(), 6)
+    assert evidence is not None
+    own = [draft.text for draft in ExtractiveWriter().write(evidence) if draft.part == "danger"]
+    drafts = list(writer.write(evidence))
+    told = [draft.text for draft in drafts if draft.part == "danger"]
+    assert told and told == [text for text in own if text in told]
+    assert [draft.part for draft in drafts[-len(told) :]] == ["danger"] * len(told)
+
+
+def test_a_model_that_fails_half_way_keeps_what_it_chose(assistant):
+    evidence = gather_evidence(Asked.alone(*QUESTIONS[0]), assistant.search.current(), 6)
+    assert evidence is not None
+    first, second = quotable(evidence).sentences[:2]
+
+    class Breaks(FakeListChatModel):
+        def _stream(self, *arguments, **options):
+            yield ChatGenerationChunk(message=AIMessageChunk(content=first + second))
+            raise WriterUnavailable("gone")
+
+    writer = ModelWriter(Breaks(responses=[""]), "fake", remote=False, seconds=20, word_for_word=True)
+    chosen = []
+    with pytest.raises(WriterUnavailable):
+        for draft in writer.write(in_reading_order(evidence)):
+            chosen.append(draft.text)
+    assert chosen and all(text in first + second for text in chosen)
+
+
+def test_by_whatever_path_it_is_named_it_has_its_adapter_and_is_held(tmp_path, monkeypatch):
+    monkeypatch.chdir(FOLDER.parent)
+    writer = load_writer(Settings(tmp_path, model="writer"))
+    assert writer.name == EMBEDDED and writer.word_for_word
 
 
 def test_it_takes_no_other_adapter(tmp_path):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from knowledge.errors import WriterUnavailable
 from knowledge.replies import CitedAnswer
 from rag.evidence import DraftSentence
 from rag.evidence_search import Asked, gather_evidence
@@ -15,6 +16,13 @@ from rag.writers import ExtractiveWriter
 from rag.written_answer import written_answer
 
 QUESTIONS = ["高血压能不能喝酒", "哮喘患者可以跑步吗", "糖尿病能吃西瓜吗", "甲亢治了眼珠子还是鼓出来，能缩回去不"]
+
+
+HURRY = [
+    ("heart keeps skipping a beat at night, is that anything to worry about", "en"),
+    ("When should I worry about a headache?", "en"),
+    ("头疼要不要紧", "zh"),
+]
 
 
 @dataclass(frozen=True)
@@ -105,3 +113,44 @@ def test_once_it_is_told_every_sentence_is_shown_as_it_comes(evidence):
         assert first.sentence.text == told[0].text and taken == told
     else:
         assert first.sentence.before and taken == drafts
+
+
+@pytest.fixture(scope="module", params=HURRY, ids=[question for question, _ in HURRY])
+def asked_to_hurry(request, assistant):
+    found = gather_evidence(Asked.alone(*request.param), assistant.search.current(), 6)
+    assert found is not None and found.pointed is not None and found.pointed.asks_to_hurry
+    return found
+
+
+def dangers_of(sentences) -> list[str]:
+    return [one.text for one in sentences if one.part == "danger"]
+
+
+def test_where_when_to_hurry_was_asked_its_lines_tell_it_and_keep_their_place(asked_to_hurry):
+    own = whole(ExtractiveWriter(), asked_to_hurry)
+    answer = whole(Says(tuple(beside_the_point(asked_to_hurry))), asked_to_hurry)
+    assert dangers_of(own.sentences) and dangers_of(answer.sentences) == dangers_of(own.sentences)
+    assert not any(one.before for one in answer.sentences)
+
+
+def test_danger_lines_a_model_tells_are_no_lesser_ones_and_nothing_comes_behind_their_first(asked_to_hurry):
+    lines = [draft for draft in ExtractiveWriter().write(asked_to_hurry) if draft.part == "danger"]
+    answer = whole(Says((*beside_the_point(asked_to_hurry), *lines)), asked_to_hurry)
+    parts = [one.part for one in answer.sentences]
+    assert parts == sorted(parts, key=lambda part: part == "danger") and not answer.sentences[0].before
+    assert dangers_of(answer.sentences) == [draft.text for draft in lines]
+
+
+@pytest.mark.parametrize("pointed", [True, False])
+def test_what_came_before_a_model_failed_stays(evidence, pointed):
+    @dataclass(frozen=True)
+    class Breaks(Says):
+        def write(self, _evidence):
+            yield from self.drafts
+            raise WriterUnavailable("gone")
+
+    asked = evidence if pointed else replace(evidence, pointed=None)
+    drafts = [*telling(evidence)[:1], *beside_the_point(evidence)]
+    answer = whole(Breaks(tuple(drafts)), asked)
+    assert answer.writer == "fake" and answer.note
+    assert {draft.text for draft in drafts} <= {one.text for one in answer.sentences}
