@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.cited_answers import CitedRow, as_dialogue, passes, with_altered_words
+from finetune.cited_answers import CitedRow, as_dialogue, with_altered_words
 from finetune.grounding import Grounded, GroundingRules, Progress
 from knowledge.errors import InvalidUsage
 from rag.answering import kind_not_answered
@@ -21,6 +21,7 @@ from rag.assistant import Assistant
 from rag.dialogue import language_of
 from rag.evidence_search import Asked, gather_evidence
 from rag.reading_order import in_reading_order, telling_sentences
+from rag.word_for_word import may_be_quoted
 
 MOST_TOLD = 6  # sentences of an answer
 SHUFFLED_SHARE = 0.3  # of the rows whose passages stand in no order, so that they are read and not only counted
@@ -75,11 +76,12 @@ def answered_row(assistant: Assistant, question: str, passages: int) -> CitedRow
     evidence = gather_evidence(Asked.alone(question, language_of(question)), assistant.search, passages)
     if evidence is None or evidence.passages[0].passage.language != evidence.language:
         return None
-    evidence = in_reading_order(evidence)
+    telling = telling_sentences(evidence)
+    evidence = in_reading_order(evidence, telling)
     shown = set(evidence.keyed().values())
     told = [
         (draft.text, draft.passages[0])
-        for draft in telling_sentences(evidence)
-        if draft.passages[0] in shown and passes(draft, evidence)
+        for draft in telling
+        if draft.passages[0] in shown and may_be_quoted(draft, evidence)
     ]
     return CitedRow(evidence, tuple(told[:MOST_TOLD])) if told else None

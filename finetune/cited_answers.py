@@ -22,17 +22,16 @@ from finetune.records import DialogueRecord, Message
 from finetune.task_prompts import DETAIL_QUESTIONS, SECTION_QUESTIONS
 from knowledge.departments import load_departments
 from knowledge.guidelines import SECTIONS, Guide, load_guides
-from knowledge.prompts import ABSTAINS, answer_messages
+from knowledge.prompts import abstention, answer_messages
 from knowledge.records import Language
-from knowledge.script import BETWEEN_SENTENCES, FULL_STOP
+from knowledge.script import BETWEEN_SENTENCES
 from knowledge.urgency import UrgencyLevel
 from rag.assistant import Assistant
-from rag.citations import reads_back
 from rag.evidence import DraftSentence, Evidence
 from rag.evidence_search import Asked, found_passages
-from rag.gates import Admitted, judge
 from rag.passages import Passage, RetrievedPassage
 from rag.sentences import split_sentences
+from rag.word_for_word import may_be_quoted
 
 MOST_SENTENCES = 4  # of an answer: the direct one; where to go and when to hurry are added for every writer
 DETAILS_A_PASSAGE = 2
@@ -172,7 +171,7 @@ def _row(
     if abstains:
         return CitedRow(evidence, ())
     drafts = [DraftSentence(text, (one.passage,)) for text in one.sentences]
-    said = [draft.text for draft in drafts if passes(draft, evidence)]
+    said = [draft.text for draft in drafts if may_be_quoted(draft, evidence)]
     if not said:
         left_out["nothing in it may be said"] += 1
         return None
@@ -208,17 +207,6 @@ def written(answer: Sequence[tuple[str, Passage]], evidence: Evidence) -> str:
     keys = {passage.passage_id: key for key, passage in evidence.keyed().items()}
     gap = BETWEEN_SENTENCES[evidence.language]
     return gap.join(f"{text}{gap}[{keys[passage.passage_id]}]" for text, passage in answer)
-
-
-def passes(draft: DraftSentence, evidence: Evidence) -> bool:
-    """Let through as it is, not replaced by the advice to ask; and read back from a model's text as the one sentence it is."""
-    judged = judge(draft, evidence)
-    return isinstance(judged, Admitted) and judged.sentence is draft and reads_back(draft.text)
-
-
-def abstention(language: Language) -> str:
-    """How a model says that the passages do not answer."""
-    return ABSTAINS[language] + FULL_STOP[language]
 
 
 def prompt_of(row: CitedRow) -> tuple[str, str]:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from finetune.records import DialogueRecord, Message
 from finetune.task_prompts import PASSAGE_QUESTIONS
 from knowledge.departments import load_departments
-from knowledge.prompts import ABSTAINS, NumberedPassage, answer_messages
+from knowledge.prompts import NumberedPassage, abstention, answer_messages
 from knowledge.records import Language
-from knowledge.script import BETWEEN_SENTENCES, FULL_STOP, HAN, chinese_characters
+from knowledge.script import BETWEEN_SENTENCES, HAN, chinese_characters
 from knowledge.urgency import UrgencyLevel
 from rag.sentences import split_sentences
 
@@ -125,7 +125,7 @@ def _task(
     asked = ("，" if language == "zh" else ", and ").join(questions)
     level = rng.choice([UrgencyLevel.HOME, UrgencyLevel.IV, UrgencyLevel.III])
     system, user = answer_messages(asked, keyed, language, level.title(language), department)
-    answer = ABSTAINS[language] + FULL_STOP[language] if abstains else gap.join(said)
+    answer = abstention(language) if abstains else gap.join(said)
     return DialogueRecord((Message("user", user.content), Message("assistant", answer)), system.content)
 
 

@@ -9,13 +9,15 @@ import random
 from collections.abc import Callable
 
 from finetune.altered_words import NUMBER
-from finetune.cited_answers import CitedRow, abstention, cited_rows, passes, prompt_of, written
+from finetune.cited_answers import CitedRow, cited_rows, prompt_of, written
 from finetune.grounding import LICENCE, SOURCE, Grounded, GroundingRules, Progress
 from finetune.records import Message, PreferenceRecord
+from knowledge.prompts import abstention
 from knowledge.records import Language
 from rag.assistant import Assistant
 from rag.evidence import DraftSentence
 from rag.sentences import split_sentences
+from rag.word_for_word import may_be_quoted
 
 
 def cited_preferences(assistant: Assistant, rules: GroundingRules, progress: Progress = lambda *_: None) -> Grounded:
@@ -45,7 +47,7 @@ def _wrong_key(row: CitedRow, rng: random.Random) -> str:
     """Every sentence cited to a passage that does not say it."""
     cited = []
     for text, _ in row.answer:
-        others = [found.passage for found in row.evidence.passages if not passes(DraftSentence(text, (found.passage,)), row.evidence)]  # fmt: skip
+        others = [found.passage for found in row.evidence.passages if not may_be_quoted(DraftSentence(text, (found.passage,)), row.evidence)]  # fmt: skip
         if not others:
             return ""
         cited.append((text, rng.choice(others)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knowledge.records import Language
+from knowledge.script import FULL_STOP
 
 ANSWER_SYSTEM: dict[Language, str] = {
     "zh": (
@@ -49,6 +50,11 @@ class ChatMessage:
 
     role: str
     content: str
+
+
+def abstention(language: Language) -> str:
+    """How a model says that the passages do not answer."""
+    return ABSTAINS[language] + FULL_STOP[language]
 
 
 def answer_messages(

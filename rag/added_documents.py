@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.documents import Document
 
 from knowledge.errors import InvalidUsage
+from knowledge.script import holds_chinese
 from rag.facets import PassageFilter
 from rag.langchain_plugs import passage_as_document
 from rag.open_generation import Held, OpenGeneration
 from rag.passage_store import ADDED, StoredDocument
 from rag.passages import Passage
-
-_CHINESE = re.compile("[\u3400-\u9fff]")
 
 
 def added_document(name: str, text: str, metadata: dict[str, Any]) -> tuple[StoredDocument, list[Passage]]:
@@ -26,7 +24,7 @@ def added_document(name: str, text: str, metadata: dict[str, Any]) -> tuple[Stor
         json.dumps(metadata)
     except (TypeError, ValueError) as fault:
         raise InvalidUsage(f"{name}: its metadata is no JSON ({fault}); give text, numbers, lists and dicts") from None
-    language = "zh" if _CHINESE.search(text) else "en"
+    language = "zh" if holds_chinese(text) else "en"
     passage = Passage(name, name, "", "", None, 0, text, language, "document")
     body = {"metadata": metadata, "quarantined": []}
     sections = ({"text": text, "heading": "", "page": None},)

@@ -13,7 +13,7 @@ from rag.citations import WrittenSentence, written_sentences
 from rag.deadline import Patience, Places, within
 from rag.evidence import DraftSentence, Evidence
 from rag.masking import mask
-from rag.reading_order import in_reading_order
+from rag.reading_order import in_reading_order, telling_sentences
 from rag.sentence_choice import is_danger_line
 from rag.word_for_word import in_parts, quotable, where_it_stands
 
@@ -60,18 +60,19 @@ class ModelWriter:
         Raises WriterUnavailable when it fails, stalls, takes too long, breaks off or says nothing readable; what had
         been written of a sentence by then is dropped.
         """
-        evidence = in_reading_order(evidence)
-        yield from self._in_parts(evidence) if self.word_for_word else self._written(evidence)
+        telling = telling_sentences(evidence)
+        evidence = in_reading_order(evidence, telling)
+        yield from self._chosen(evidence, telling) if self.word_for_word else self._written(evidence)
 
-    def _in_parts(self, evidence: Evidence) -> Iterator[DraftSentence]:
-        """What is chosen, part after part; as far as it came where the model fails half way."""
+    def _chosen(self, evidence: Evidence, telling: list[DraftSentence]) -> Iterator[DraftSentence]:
+        """What is quoted, part after part; as far as it came where the model fails half way."""
         chosen: list[DraftSentence] = []
         try:
-            chosen.extend(self._written(evidence))
+            chosen.extend(self._written(evidence, quoting=quotable(evidence, telling)))
         finally:
-            yield from in_parts(chosen, evidence)
+            yield from in_parts(chosen, telling)
 
-    def _written(self, evidence: Evidence) -> Iterator[DraftSentence]:
+    def _written(self, evidence: Evidence, **options: Any) -> Iterator[DraftSentence]:
         question = mask(evidence.question) if self.remote else evidence.question
         messages = answer_messages(
             question,
@@ -82,7 +83,6 @@ class ModelWriter:
         )
         keyed = evidence.keyed()
         said: Counter[str] = Counter()
-        options = {"quoting": quotable(evidence)} if self.word_for_word else {}
         pieces = within(lambda stopped: self._pieces(messages, stopped, **options), self.patience, self.places)
         for sentence in written_sentences(at_most(said_aloud(pieces), MAX_CHARS)):
             if abstains(sentence):

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from knowledge.prompts import ABSTAINS
-from knowledge.script import BETWEEN_SENTENCES, FULL_STOP
+from knowledge.prompts import abstention
+from knowledge.script import BETWEEN_SENTENCES
 from rag.citations import reads_back
 from rag.evidence import DraftSentence, Evidence
 from rag.gates import Admitted, judge
 from rag.passages import Passage
 from rag.quoting import Quotable
-from rag.reading_order import telling_sentences
 from rag.sentence_choice import candidates, is_danger_line
 from rag.sentences import split_sentences
 from rag.writers import PARTS
@@ -21,29 +20,30 @@ from rag.writers import PARTS
 SHORTEST = 6  # letters and digits of a sentence that can be known by its words alone
 
 
-def quotable(evidence: Evidence) -> Quotable:
+def quotable(evidence: Evidence, telling: Iterable[DraftSentence]) -> Quotable:
     """The sentences of the passages shown that tell what was asked, or something of it, and pass the gates as they stand;
     each with its key. When to hurry is among them only where it was asked for: that is told in any case."""
     keys = {passage: key for key, passage in evidence.keyed().items()}
     others = [one for one in candidates(evidence, list(keys)) if one.answers() and not is_danger_line(one.passage)]
-    drafts = [*telling_sentences(evidence), *(DraftSentence(one.text, (one.passage,)) for one in others)]
+    drafts = [*telling, *(DraftSentence(one.text, (one.passage,)) for one in others)]
     gap = BETWEEN_SENTENCES[evidence.language]
     sentences = [
         f"{draft.text}{gap}[{keys[draft.passages[0]]}]"
         for draft in drafts
-        if draft.passages[0] in keys
-        and isinstance(judged := judge(draft, evidence), Admitted)
-        and judged.sentence is draft
-        and reads_back(draft.text)
+        if draft.passages[0] in keys and may_be_quoted(draft, evidence)
     ]
-    refusal = ABSTAINS[evidence.language] + FULL_STOP[evidence.language]
-    return Quotable(tuple(dict.fromkeys(sentences)), refusal, gap)
+    return Quotable(tuple(dict.fromkeys(sentences)), abstention(evidence.language), gap)
 
 
-def in_parts(drafts: Iterable[DraftSentence], evidence: Evidence) -> list[DraftSentence]:
+def may_be_quoted(draft: DraftSentence, evidence: Evidence) -> bool:
+    """Let through as it is, not replaced by the advice to ask; and read back from a model's text as the one sentence it is."""
+    judged = judge(draft, evidence)
+    return isinstance(judged, Admitted) and judged.sentence is draft and reads_back(draft.text)
+
+
+def in_parts(drafts: Iterable[DraftSentence], telling: Sequence[DraftSentence]) -> list[DraftSentence]:
     """Quoted sentences as the parts of an answer follow each other: what was asked, why, where to go, what to do, when to
     hurry; the last in the order the passages' own answer tells them, whatever order a model chose."""
-    telling = [*telling_sentences(evidence)]
     parts = {draft.text: draft.part for draft in telling}
     places = {draft.text: place for place, draft in enumerate(telling) if draft.part == "danger"}
     told = [replace(draft, part=parts.get(draft.text, draft.part)) for draft in drafts]

@@ -16,7 +16,7 @@ from rag import load_assistant
 from rag.config import Settings
 from rag.evidence import DraftSentence, Evidence
 from rag.gates import Admitted, judge
-from rag.reading_order import in_reading_order
+from rag.reading_order import in_reading_order, telling_sentences
 from rag.sentences import split_sentences
 from ui.cli import main
 
@@ -87,7 +87,7 @@ def lesson(built_home: Path) -> tuple[list[dict[str, str]], str]:
     listening = Listening()
     load_assistant(Settings(built_home, passages_per_answer=2), writer=listening).reply(QUESTION)
     assert listening.evidence is not None
-    evidence = in_reading_order(listening.evidence)
+    evidence = in_reading_order(listening.evidence, telling_sentences(listening.evidence))
     messages = answer_messages(
         evidence.question, evidence.numbered(), "zh", evidence.urgency.title("zh"), evidence.department
     )

@@ -18,7 +18,7 @@ from rag.config import Settings
 from rag.evidence_search import Asked, gather_evidence
 from rag.gates import Admitted, judge
 from rag.model_writer import ModelWriter
-from rag.reading_order import in_reading_order
+from rag.reading_order import telling_sentences
 from rag.word_for_word import quotable
 from rag.writers import ExtractiveWriter
 from rag.written_answer import written_answer
@@ -70,7 +70,7 @@ def test_when_to_hurry_is_told_last_and_in_the_order_of_the_documents(assistant,
 def test_a_model_that_fails_half_way_keeps_what_it_chose(assistant):
     evidence = gather_evidence(Asked.alone(*QUESTIONS[0]), assistant.search.current(), 6)
     assert evidence is not None
-    first, second = quotable(evidence).sentences[:2]
+    first, second = quotable(evidence, telling_sentences(evidence)).sentences[:2]
 
     class Breaks(FakeListChatModel):
         def _stream(self, *arguments, **options):
@@ -80,7 +80,7 @@ def test_a_model_that_fails_half_way_keeps_what_it_chose(assistant):
     writer = ModelWriter(Breaks(responses=[""]), "fake", remote=False, seconds=20, word_for_word=True)
     chosen = []
     with pytest.raises(WriterUnavailable):
-        for draft in writer.write(in_reading_order(evidence)):
+        for draft in writer.write(evidence):
             chosen.append(draft.text)
     assert chosen and all(text in first + second for text in chosen)
 

@@ -16,6 +16,7 @@ from rag.gates import Admitted, judge  # noqa: E402
 from rag.local_chat_model import LocalChatModel  # noqa: E402
 from rag.model_writer import ModelWriter  # noqa: E402
 from rag.quoting import MOST_QUOTED, Quotable, quoted  # noqa: E402
+from rag.reading_order import telling_sentences  # noqa: E402
 from rag.word_for_word import quotable  # noqa: E402
 from tests.tiny_chat_model import build_tiny_chat_model  # noqa: E402
 
@@ -117,7 +118,7 @@ def test_a_writer_held_to_the_passages_says_nothing_the_gates_refuse(tmp_path, a
     model = LocalChatModel(model_dir=folder, four_bit=False)
     writer = ModelWriter(model, "tiny", remote=False, seconds=60, word_for_word=True)
     drafts = list(writer.write(evidence))
-    options = quotable(evidence)
+    options = quotable(evidence, telling_sentences(evidence))
     assert options.sentences and len(set(options.sentences)) == len(options.sentences)
     for draft in drafts:
         judged = judge(draft, evidence)

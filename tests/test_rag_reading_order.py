@@ -27,13 +27,16 @@ def evidence(request, assistant):
 
 def test_the_passages_that_tell_what_was_asked_come_first_in_the_order_they_are_told(evidence):
     telling = list(dict.fromkeys(draft.passages[0] for draft in telling_sentences(evidence)))
-    assert telling and list(in_reading_order(evidence).keyed().values())[: len(telling)] == telling
+    assert (
+        telling
+        and list(in_reading_order(evidence, telling_sentences(evidence)).keyed().values())[: len(telling)] == telling
+    )
 
 
 def test_as_many_are_shown_as_were_found_and_those_behind_keep_their_order(evidence):
     telling = {draft.passages[0] for draft in telling_sentences(evidence)}
     found = [entry.passage for entry in evidence.passages]
-    shown = list(in_reading_order(evidence).keyed().values())
+    shown = list(in_reading_order(evidence, telling_sentences(evidence)).keyed().values())
     assert len(shown) == len(set(shown)) == max(len(telling), len(found))
     rest = [passage for passage in found if passage not in telling]
     behind = [passage for passage in shown if passage not in telling]
@@ -41,7 +44,7 @@ def test_as_many_are_shown_as_were_found_and_those_behind_keep_their_order(evide
 
 
 def test_every_passage_shown_may_be_cited_and_the_answer_of_the_passages_themselves_stays_as_it_was(evidence):
-    ordered = in_reading_order(evidence)
+    ordered = in_reading_order(evidence, telling_sentences(evidence))
     assert set(ordered.keyed().values()) <= set(evidence.allowed().values())
     assert list(ExtractiveWriter().write(ordered)) == list(ExtractiveWriter().write(evidence))
 
